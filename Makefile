@@ -1,0 +1,27 @@
+PYTHON ?= python3
+PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
+
+.PHONY: demo test lock clean
+
+# Each environment keeps the requirements that it was made from: it is made anew when they differ.
+define environment
+$(1)/made-from.txt: requirements/$(2).txt
+	rm -rf $(1)
+	$$(PYTHON) -m venv $(1)
+	$(1)/bin/python $$(PIP) requirements/$(2).txt 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }
+	cp requirements/$(2).txt $$@
+endef
+$(eval $(call environment,.venv,dev))
+$(eval $(call environment,.venv-emulator,emulator))
+$(eval $(call environment,.venv-sam,sam))
+
+# Pins what pyproject.toml asks for, with hashes and no addresses.
+LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: .venv/made-from.txt
+	$(LOCK) pyproject.toml --output-file src/requirements.txt
+	$(LOCK) pyproject.toml --group dev --constraint src/requirements.txt --output-file requirements/dev.txt
+	$(LOCK) --group emulator --output-file requirements/emulator.txt
+	$(LOCK) --group sam --output-file requirements/sam.txt
+
+clean:
+	rm -rf .venv .venv-emulator .venv-sam .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,24 @@
+"""Runs MiniStack on a listening socket that was inherited, and ends with the process that started it.
+
+MiniStack's own environment runs this file, with the socket's file descriptor as its argument. Standard input is a
+pipe that nobody writes to: when its other end closes, for whatever reason, this process and the functions that it
+started end too.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+from hypercorn.__main__ import main
+
+
+def end_with_parent() -> None:
+    """Wait until the pipe closes, then end the whole process group."""
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    sys.exit(main(["ministack.app:app", "--bind", f"fd://{sys.argv[1]}", "--workers", "0"]))

@@ -1,0 +1,12 @@
+"""Keeps movieXchange access tokens fresh in AWS Secrets Manager.
+
+The rooms, in reading order:
+
+refresh       the story, and the two roles it needs (Vault, MovieXchange)
+tokens        credentials and access tokens, and the rules about them; pure
+errors        what can go wrong, and who must act; a drawn tree
+vault         Secrets Manager
+moviexchange  movieXchange over HTTPS
+settings      the environment
+handler       Lambda's door: wiring, logging, metrics
+"""

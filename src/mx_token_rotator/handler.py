@@ -1,0 +1,114 @@
+"""Lambda's door: wiring, logging, metrics.
+
+Only this room reads the environment and the clock, and only it logs.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from mx_token_rotator.errors import RotatorError
+from mx_token_rotator.moviexchange import MovieXchangeOverHttps, new_session
+from mx_token_rotator.refresh import Outcome, Request, Rules, refresh
+from mx_token_rotator.settings import Settings
+from mx_token_rotator.tokens import AccessToken
+from mx_token_rotator.vault import SecretsManagerVault, token_secret
+
+SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a failure in
+
+logger = Logger(service="mx-token-rotator")
+secrets_manager = boto3.client(
+    "secretsmanager",
+    config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
+)
+session = new_session()
+
+
+@logger.inject_lambda_context(log_event=False)
+def handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Serve one request for one client ID; give its outcome, or raise what stood in the way."""
+    try:
+        outcome = serve(event, context)
+    except Exception as error:
+        count_failure(error)
+        raise
+    logger.info("%s: %s", outcome.outcome, outcome.reason, **asdict(outcome))
+    return asdict(outcome)
+
+
+def serve(event: object, context: LambdaContext) -> Outcome:
+    """Wire the rooms together for one request, and count what it did."""
+    settings = Settings.parse(os.environ)
+    request = Request.parse(event, settings.client_ids)
+    logger.append_keys(client_id=request.client_id)
+    time_left = seconds_of(context)
+    seen: list[AccessToken | None] = []
+    try:
+        outcome = refresh(
+            request,
+            SecretsManagerVault(secrets_manager, settings.account, time_left),
+            moviexchange(settings, lambda: time_left() - SecretsManagerVault.LONGEST_CALL),
+            rules=Rules(
+                refresh_at_percent=settings.refresh_at_percent,
+                min_token_age=timedelta(seconds=settings.min_token_age_seconds),
+            ),
+            clock=utc_now,
+            observe=seen.append,
+        )
+    finally:
+        # Of failed refreshes too: the alarm on a token's life must hear of them.
+        if seen:
+            left = seen[-1].seconds_left(utc_now()) if seen[-1] else 0.0
+            secret = token_secret(settings.account, request.client_id)
+            count("TokenSecondsRemaining", left, MetricUnit.Seconds, TokenSecret=secret)
+    if outcome.outcome == "refreshed":
+        count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
+    return outcome
+
+
+def moviexchange(settings: Settings, time_left: Callable[[], float]) -> MovieXchangeOverHttps:
+    """Wire movieXchange to the session that lives as long as the execution environment."""
+    return MovieXchangeOverHttps(
+        session,
+        auth_url=settings.auth_url,
+        api_url=settings.api_url,
+        verify_path=settings.verify_path,
+        clock=utc_now,
+        time_left=time_left,
+        sleep=time.sleep,
+        warn=logger.warning,
+    )
+
+
+def count_failure(error: Exception) -> None:
+    """Log who must act and how, and count the failure under its error's name."""
+    name = type(error).__name__
+    if isinstance(error, RotatorError):
+        logger.error(error.problem, error=name, who=error.who, remedy=error.remedy)
+    count("TokenRefreshFailed", 1, MetricUnit.Count, Account=os.environ.get("ACCOUNT") or "unknown", Error=name)
+
+
+def count(name: str, value: float, unit: MetricUnit, **dimensions: str) -> None:
+    """Emit a metric under exactly these dimensions: an alarm hears no other set."""
+    with single_metric(name=name, unit=unit, value=value, namespace="MovieXchange") as metric:
+        for dimension, of in dimensions.items():
+            metric.add_dimension(name=dimension, value=of)
+
+
+def seconds_of(context: LambdaContext) -> Callable[[], float]:
+    """Tell how many seconds the invocation may still use."""
+    return lambda: context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+
+
+def utc_now() -> datetime:
+    """Read the clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,264 @@
+"""movieXchange (MX) over HTTPS: log in, and show a token to the API.
+
+What an answer means is decided by pure functions; one method sends. Bodies are read up to a limit and never repeated
+in an error, redirects are never followed, and requests' exceptions end here.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import ClassVar
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from mx_token_rotator.errors import (
+    CredentialsRejected,
+    MovieXchangeMisbehaved,
+    MovieXchangeUnavailable,
+    RotatorError,
+    TokenRefused,
+)
+from mx_token_rotator.tokens import AccessToken, Credentials
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+LONGEST_BODY = 64 * 1024
+DOCUMENTED_LIFETIME = 43_200  # seconds: MX's guide, where an answer leaves out expires_in
+LONGEST_LIFETIME = 366 * 24 * 3600
+B64TOKEN = r"[A-Za-z0-9\-._~+/]+=*"  # RFC 6750, section 2.1
+REJECTIONS = {"invalid_grant", "invalid_client", "unauthorized_client"}
+OAUTH_ERRORS = REJECTIONS | {"invalid_request", "unsupported_grant_type", "invalid_scope"}  # RFC 6749, section 5.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back: a status and the body's first bytes, or no status and what was in the way."""
+
+    status: int | None
+    body: bytes = field(default=b"", repr=False)
+    trouble: str = ""
+    retry_after: str = ""
+    correlation_id: str = "none"
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may do better later: no answer, 408 and 429, or a server's error."""
+        return self.status is None or self.status in {408, 429} or self.status >= 500  # noqa: PLR2004
+
+    def __str__(self) -> str:
+        """Say what came back, for an error's sentence."""
+        return self.trouble or f"HTTP {self.status}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """What a token document says; its lifetime in seconds, None where it leaves that out."""
+
+    access_token: str = field(repr=False)
+    lifetime: int | None
+
+
+def new_session() -> requests.Session:
+    """Make a session that takes no cookies and no hints from the environment (proxies, netrc, other certificates)."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": "mx-token-rotator", "Accept": "application/json"})
+    return session
+
+
+def read_grant(answer: Answer) -> Grant:
+    """Take the token endpoint's answer for what it is.
+
+    Raises CredentialsRejected, MovieXchangeUnavailable or MovieXchangeMisbehaved.
+    """
+    if answer.status != requests.codes.ok:
+        raise _refusal(answer)
+    if len(answer.body) > LONGEST_BODY:
+        raise MovieXchangeMisbehaved(f"The token endpoint's answer is longer than {LONGEST_BODY} bytes")
+    document = _json(answer.body)
+    if not isinstance(document, dict):
+        raise MovieXchangeMisbehaved("The token endpoint's answer is no JSON object")
+    access_token, token_type = document.get("access_token"), document.get("token_type")
+    if not isinstance(access_token, str) or not re.fullmatch(B64TOKEN, access_token):
+        raise MovieXchangeMisbehaved("The answer's access_token is missing, or no token of RFC 6750")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise MovieXchangeMisbehaved("The answer's token_type is not Bearer")
+    return Grant(access_token=access_token, lifetime=_lifetime(document))
+
+
+def _refusal(answer: Answer) -> RotatorError:
+    said = f"The token endpoint answered {answer}"
+    if answer.is_transient:
+        return MovieXchangeUnavailable(said)
+    document = _json(answer.body)
+    code = document.get("error") if isinstance(document, dict) else None
+    # Any other text could be anything, and is not repeated.
+    known = isinstance(code, str) and code in OAUTH_ERRORS
+    said = f"{said} with the OAuth error {code}" if known else said
+    is_client_error = answer.status is not None and answer.status // 100 == 4  # noqa: PLR2004
+    if answer.status == requests.codes.unauthorized or (is_client_error and known and code in REJECTIONS):
+        return CredentialsRejected(said)
+    return MovieXchangeMisbehaved(said)
+
+
+def _lifetime(document: dict[str, object]) -> int | None:
+    if "expires_in" not in document:
+        return None
+    seconds = document["expires_in"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_LIFETIME:
+        raise MovieXchangeMisbehaved("The answer's expires_in is no positive number of seconds that a token can live")
+    return int(seconds)
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def seconds_to_wait(retry_after: str, now: datetime) -> float:
+    """Read a Retry-After header (RFC 9110, section 10.2.3); 0 where there is none that can be read."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+class MovieXchangeOverHttps:
+    """An MX account's two hosts."""
+
+    LONGEST_SEND: ClassVar[float] = 30.0
+    """Seconds in which one request and its retries end."""
+
+    WAITS: ClassVar[tuple[float, ...]] = (0.5, 1.0)
+    """Seconds before the second and the third try."""
+
+    def __init__(  # noqa: PLR0913  the world at this room's edge, one by one
+        self,
+        session: requests.Session,
+        *,
+        auth_url: str,
+        api_url: str,
+        verify_path: str,
+        clock: Callable[[], datetime],
+        time_left: Callable[[], float],
+        sleep: Callable[[float], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        """Take both hosts, the path of verification (empty: none), and the seconds that may still be spent here."""
+        self._session = session
+        self._auth_url = auth_url
+        self._api_url = api_url
+        self._verify_path = verify_path
+        self._clock = clock
+        self._time_left = time_left
+        self._sleep = sleep
+        self._warn = warn
+
+    def log_in(self, client_id: str, credentials: Credentials) -> AccessToken:
+        """Get a token by the password grant (RFC 6749, section 4.3); its life counts from before the request.
+
+        Raises CredentialsRejected, MovieXchangeUnavailable or MovieXchangeMisbehaved.
+        """
+        asked_at = self._clock().replace(microsecond=0)
+        form = {
+            "grant_type": "password",
+            "username": credentials.username,
+            "password": credentials.password,
+            "client_id": client_id,
+        }
+        grant = read_grant(self._send("POST", f"{self._auth_url}/connect/token", data=form))
+        if grant.lifetime is None:
+            self._warn(f"The answer has no expires_in: movieXchange's documented {DOCUMENTED_LIFETIME} s are taken")
+        lifetime = timedelta(seconds=grant.lifetime or DOCUMENTED_LIFETIME)
+        return AccessToken(
+            access_token=grant.access_token,
+            token_type="Bearer",  # noqa: S106  a type, no secret
+            client_secret=credentials.client_secret,
+            client_id=client_id,
+            issued_at=asked_at,
+            expires_at=asked_at + lifetime,
+            credentials_version=credentials.version_id,
+        )
+
+    def verify(self, token: AccessToken) -> bool:
+        """Show a token to the API: True where it passed, False where there was no verdict. Raises TokenRefused."""
+        if not self._verify_path:
+            return True
+        headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
+        answer = self._send("GET", f"{self._api_url}{self._verify_path}", headers=headers)
+        said = f"Verification got {answer} (Mx-Correlation-Id: {answer.correlation_id})"
+        if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
+            raise TokenRefused(said)
+        passed = answer.status is not None and answer.status // 100 == 2  # noqa: PLR2004
+        if not passed:
+            self._warn(f"{said}, which is no verdict on the token")
+        return passed
+
+    def _send(
+        self, method: str, url: str, *, data: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send, and send again what failed in passing, as far as the wait and another try fit into the time."""
+        beyond = max(0.0, self._time_left() - self.LONGEST_SEND)
+
+        def left() -> float:
+            return self._time_left() - beyond
+
+        answer = self._try(method, url, data, headers, left)
+        for wait in self.WAITS:
+            wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
+            if not answer.is_transient or wait_for >= left():
+                break
+            self._sleep(wait_for)
+            answer = self._try(method, url, data, headers, left)
+        return answer
+
+    def _try(
+        self,
+        method: str,
+        url: str,
+        data: dict[str, str] | None,
+        headers: dict[str, str] | None,
+        left: Callable[[], float],
+    ) -> Answer:
+        if left() <= 0:
+            return Answer(status=None, trouble="nothing: no time was left to ask")
+        timeout = (min(CONNECT_SECONDS, left()), min(READ_SECONDS, left()))
+        try:
+            with self._session.request(
+                method, url, data=data, headers=headers, timeout=timeout, stream=True, allow_redirects=False
+            ) as response:
+                return Answer(
+                    status=response.status_code,
+                    body=_body(response, left),
+                    retry_after=response.headers.get("Retry-After", ""),
+                    correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none")),
+                )
+        except (requests.RequestException, HTTPError) as error:
+            return Answer(status=None, trouble=f"nothing: {type(error).__name__}")
+
+
+def _body(response: requests.Response, left: Callable[[], float]) -> bytes:
+    """Read a body until it ends, is longer than allowed or takes too long, which is the peer's time-out."""
+    body = b""
+    while len(body) <= LONGEST_BODY:
+        part = response.raw.read1(LONGEST_BODY, decode_content=True)
+        if not part:
+            return body
+        body += part
+        if left() <= 0:
+            raise requests.Timeout
+    return body
+
+
+def _plain(header: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "", header)[:64]
