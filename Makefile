@@ -15,6 +15,9 @@ $(eval $(call environment,.venv,dev))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
 
+demo: environments
+	@.venv/bin/python -m local.demo
+
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/made-from.txt

@@ -1,14 +1,32 @@
 """The product deployed to AWS on a laptop, as a person and an app see it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from local.aws import HOUSE, LocalAws
 
 WEBSITE = "FooTickets_Website"
 UPDATER = "FooTickets_OfflineUpdater"
-ACCOUNT = "moviexchange/staging"
+
+Seen = TypeVar("Seen")
+
+
+class StillWaiting(Exception):  # noqa: N818  the name says what is wrong
+    """Something did not happen in the time that it was given."""
+
+
+def eventually(look: Callable[[], Seen], *, within: float) -> Seen:
+    """Look until there is something to see, and give it. Raises StillWaiting after this many seconds."""
+    try:
+        return Retrying(
+            retry=retry_if_result(lambda seen: not seen), stop=stop_after_delay(within), wait=wait_fixed(0.1)
+        )(look)
+    except RetryError:
+        raise StillWaiting(f"what was waited for did not happen within {within:g} seconds") from None
 
 
 @dataclass(frozen=True)
@@ -19,6 +37,15 @@ class Stack:
     parameters: dict[str, str] = field(default_factory=dict)
     name: str = "mx-token-rotator"
     client_ids: tuple[str, ...] = (WEBSITE, UPDATER)
+
+    @property
+    def account(self) -> str:
+        """The first part of every secret's name."""
+        return f"{self.parameters.get('SecretPrefix', 'moviexchange')}/{self.parameters.get('Environment', 'staging')}"
+
+    def token_secret(self, client_id: str) -> str:
+        """Name the secret in which a client ID's token is published."""
+        return f"{self.account}/tokens/{client_id}"
 
     def build(self) -> None:
         """Build the package with `sam build`."""
@@ -38,27 +65,26 @@ class Stack:
             "--no-progressbar",
         )
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+    def client(self, service: Any) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Make a boto3 client of this account."""
         return self.aws.session.client(service, endpoint_url=self.aws.endpoint)
 
     def fill_credentials(self, credentials: dict[str, str]) -> None:
         """Put credentials into their secret, as their keeper does."""
-        self.client("secretsmanager").put_secret_value(
-            SecretId=f"{ACCOUNT}/credentials", SecretString=json.dumps(credentials)
-        )
+        secrets = self.client("secretsmanager")
+        secrets.put_secret_value(SecretId=f"{self.account}/credentials", SecretString=json.dumps(credentials))
 
     def token(self, client_id: str) -> dict[str, str] | None:
         """Read a token secret as an app does: the document and its version; None while it is empty."""
         secrets = self.client("secretsmanager")
-        answer = secrets.get_secret_value(SecretId=f"{ACCOUNT}/tokens/{client_id}")
+        answer = secrets.get_secret_value(SecretId=self.token_secret(client_id))
         text = answer.get("SecretString")
         return json.loads(text) | {"version_id": answer["VersionId"]} if text else None
 
     def report_rejected(self, client_id: str, version_id: str) -> None:
         """Put the event that says that a token was refused, as an app does."""
         entry = {
-            "Source": f"{ACCOUNT}/tokens/{client_id}",
+            "Source": self.token_secret(client_id),
             "DetailType": "Access Token Rejected",
             "Detail": json.dumps({"version_id": version_id}),
         }
@@ -71,6 +97,10 @@ class Stack:
         return document
 
     def log_lines(self) -> list[str]:
-        """Read all that the function has logged."""
+        """Read every line of the function's log."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{self.name}")
         return [event["message"] for page in pages for event in page["events"]]
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Read the function's own JSON log lines, and its metrics in CloudWatch's embedded format."""
+        return [json.loads(line) for line in self.log_lines() if line.startswith("{")]

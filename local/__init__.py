@@ -1,0 +1,1 @@
+"""AWS and movieXchange on a laptop."""

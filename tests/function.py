@@ -1,0 +1,70 @@
+"""The whole function in one process: its handler after a cold start, on moto's Secrets Manager."""
+
+import json
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+CLIENT_ID = "FooTickets_Website"
+ACCOUNT = "moviexchange/staging"
+TOKEN_SECRET = f"{ACCOUNT}/tokens/{CLIENT_ID}"
+REQUEST = {"client_id": CLIENT_ID}
+
+
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    function_name = "mx-token-rotator"
+    function_version = "$LATEST"
+    memory_limit_in_mb = 256
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator"
+    aws_request_id = "8f5e1a3c"
+    seconds_left = 60.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Tell the time that is left."""
+        return int(self.seconds_left * 1000)
+
+
+@dataclass
+class Rotator:
+    """The function after a cold start, with the calls that it makes of Secrets Manager."""
+
+    module: ModuleType
+    calls: list[str] = field(default_factory=list)
+
+    def __call__(self, event: object, context: Context | None = None) -> dict[str, Any]:
+        """Invoke the function."""
+        self.calls.clear()
+        outcome: dict[str, Any] = self.module.handler(event, context or Context())
+        return outcome
+
+    def fill(self, credentials: dict[str, str]) -> None:
+        """Put credentials as their keeper does."""
+        self.module.secrets_manager.put_secret_value(
+            SecretId=f"{ACCOUNT}/credentials", SecretString=json.dumps(credentials)
+        )
+
+    def published(self) -> dict[str, str]:
+        """Read the token secret as an app does."""
+        answer = self.module.secrets_manager.get_secret_value(SecretId=TOKEN_SECRET)
+        document: dict[str, str] = json.loads(answer["SecretString"])
+        return document
+
+
+def metrics(printed: str) -> dict[str, Any]:
+    """Read the metrics out of what the function printed: under each name, its dimensions and value."""
+    documents = [json.loads(line) for line in printed.splitlines() if '"CloudWatchMetrics"' in line]
+    found = {}
+    for document in documents:
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        (dimensions,) = directive["Dimensions"]
+        (metric,) = directive["Metrics"]
+        (value,) = document[metric["Name"]]
+        found[metric["Name"]] = ({name: document[name] for name in dimensions}, value)
+    return found
+
+
+def logged(printed: str) -> list[dict[str, Any]]:
+    """Read the log lines out of what the function printed."""
+    return [document for line in printed.splitlines() if "_aws" not in (document := json.loads(line))]

@@ -1,0 +1,271 @@
+"""The whole function in one process: its handler, moto's Secrets Manager, and movieXchange over a socket."""
+
+from collections.abc import Callable
+
+import pytest
+
+from local.faults import status
+from local.mx import MovieXchangeStandIn
+from mx_token_rotator.errors import (
+    CredentialsInvalid,
+    CredentialsRejected,
+    MovieXchangeUnavailable,
+    RequestInvalid,
+    RotatorError,
+    SettingsInvalid,
+    TokenRefused,
+)
+from tests.function import ACCOUNT, REQUEST, TOKEN_SECRET, Context, Rotator, logged, metrics
+
+
+def test_the_first_token_is_published(filled: Rotator) -> None:
+    """An empty token secret gets its token."""
+    outcome = filled(REQUEST)
+
+    assert (outcome["outcome"], outcome["reason"]) == ("refreshed", "first")
+
+
+def test_the_published_document_is_what_apps_need(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """One read gives an app both headers, and nothing beyond the seven members."""
+    document = fresh.published()
+
+    assert (set(document), document["client_secret"]) == (
+        {
+            "access_token",
+            "token_type",
+            "client_secret",
+            "client_id",
+            "issued_at",
+            "expires_at",
+            "credentials_version",
+        },
+        mx.client_secret,
+    )
+
+
+def test_a_quiet_tick_reads_twice_and_writes_nothing(fresh: Rotator) -> None:
+    """A fresh token costs the two reads that show it fresh."""
+    fresh(REQUEST)
+
+    assert fresh.calls == ["GetSecretValue", "DescribeSecret"]
+
+
+def test_a_quiet_tick_asks_nothing_of_moviexchange(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """A fresh token needs no log-in and no verification."""
+    before = len(mx.requests)
+    fresh(REQUEST)
+
+    assert len(mx.requests) == before
+
+
+def test_a_refresh_adds_a_read_and_a_write(fresh: Rotator) -> None:
+    """A refresh reads the credentials, and publishes with one call."""
+    fresh({**REQUEST, "force": True})
+
+    assert fresh.calls == ["GetSecretValue", "DescribeSecret", "GetSecretValue", "PutSecretValue"]
+
+
+def test_a_refresh_logs_in_once_and_verifies_once(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """A refresh is two requests to movieXchange."""
+    mx.requests.clear()
+    fresh({**REQUEST, "force": True})
+
+    assert [(each.method, each.path) for each in mx.requests] == [
+        ("POST", "/connect/token"),
+        ("GET", "/mxs/reference-data/v1/cinema-chains"),
+    ]
+
+
+def test_a_reported_token_is_replaced(fresh: Rotator) -> None:
+    """An app that saw its token refused gets another."""
+    outcome = fresh(REQUEST)
+    outcome = fresh({**REQUEST, "rejected_version": outcome["version_id"]})
+
+    assert (outcome["outcome"], outcome["reason"]) == ("refreshed", "rejected")
+
+
+def test_new_credentials_are_used_at_once(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """A new version of the credentials is seen, and used."""
+    fresh.fill(mx.credentials())
+    outcome = fresh(REQUEST)
+
+    assert (outcome["outcome"], outcome["reason"]) == ("refreshed", "credentials changed")
+
+
+def test_a_dry_run_publishes_nothing(fresh: Rotator) -> None:
+    """A dry run logs in and verifies, and leaves what is published."""
+    before = fresh.published()
+    fresh({**REQUEST, "force": True, "dry_run": True})
+
+    assert fresh.published() == before
+
+
+def test_a_refresh_emits_the_life_left_and_its_count(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each metric bears exactly the dimensions that the alarms listen to."""
+    filled(REQUEST)
+
+    assert metrics(capsys.readouterr().out) == {
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120)),
+        "TokenRefreshed": ({"Account": ACCOUNT}, 1),
+    }
+
+
+def test_a_failed_refresh_still_emits_the_life_left(
+    fresh: Rotator, mx: MovieXchangeStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm on a token's life hears of failed invocations too."""
+    mx.password = "changed"
+    capsys.readouterr()
+    with pytest.raises(CredentialsRejected):
+        fresh({**REQUEST, "force": True})
+
+    assert metrics(capsys.readouterr().out) == {
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120)),
+        "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1),
+    }
+
+
+def test_nothing_published_has_no_life_left(rotator: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """An account that nobody filled reports 0, and so does a token that cannot be read."""
+    with pytest.raises(CredentialsInvalid):
+        rotator(REQUEST)
+
+    assert metrics(capsys.readouterr().out)["TokenSecondsRemaining"] == ({"TokenSecret": TOKEN_SECRET}, 0)
+
+
+def test_the_outcome_is_logged_without_its_wrapping(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log line bears each member of the outcome, so that Logs Insights can ask for it."""
+    outcome = filled(REQUEST)
+    line = logged(capsys.readouterr().out)[-1]
+
+    assert {name: line[name] for name in outcome} == outcome
+
+
+def test_a_failure_is_logged_with_who_must_act_and_how(rotator: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The log says what a person needs, without a stack trace."""
+    with pytest.raises(CredentialsInvalid) as caught:
+        rotator(REQUEST)
+    line = logged(capsys.readouterr().out)[-1]
+
+    assert (line["error"], line["who"], line["remedy"]) == ("CredentialsInvalid", caught.value.who, caught.value.remedy)
+
+
+def test_a_bug_is_counted_under_its_own_name(
+    fresh: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no error of the house is raised and counted all the same."""
+    monkeypatch.setattr(fresh.module, "refresh", None)
+    capsys.readouterr()
+    with pytest.raises(TypeError):
+        fresh(REQUEST)
+
+    assert metrics(capsys.readouterr().out)["TokenRefreshFailed"] == ({"Account": ACCOUNT, "Error": "TypeError"}, 1)
+
+
+def test_wrong_settings_touch_nothing(fresh: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing variable ends the invocation before any call."""
+    monkeypatch.delenv("API_URL")
+    before = len(mx.requests)
+    with pytest.raises(SettingsInvalid, match="API_URL"):
+        fresh(REQUEST)
+
+    assert (fresh.calls, len(mx.requests)) == ([], before)
+
+
+def test_settings_without_an_account_are_counted_all_the_same(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CloudWatch takes no empty dimension."""
+    monkeypatch.delenv("ACCOUNT")
+    with pytest.raises(SettingsInvalid):
+        rotator(REQUEST)
+
+    assert metrics(capsys.readouterr().out)["TokenRefreshFailed"][0]["Account"] == "unknown"
+
+
+def test_a_wrong_request_touches_nothing(fresh: Rotator) -> None:
+    """A client ID of another stack ends the invocation before any call."""
+    with pytest.raises(RequestInvalid, match="client_id"):
+        fresh({"client_id": "SomebodyElse"})
+
+    assert fresh.calls == []
+
+
+def test_an_event_is_not_logged_even_when_the_environment_asks_for_it(
+    fresh: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """POWERTOOLS_LOGGER_LOG_EVENT does not undo log_event=False."""
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+    capsys.readouterr()
+    with pytest.raises(RequestInvalid):
+        fresh({**REQUEST, "force": "canary"})
+
+    assert "canary" not in capsys.readouterr().out
+
+
+def test_what_is_left_of_the_invocation_bounds_it(fresh: Rotator) -> None:
+    """With too little time for one call and its retry, the function ends itself before Lambda does."""
+    context = Context()
+    context.seconds_left = 20
+
+    with pytest.raises(RotatorError, match="No time was left for GetSecretValue"):
+        fresh(REQUEST, context)
+
+
+def test_the_client_is_patient_for_so_long_and_no_longer(rotator: Rotator) -> None:
+    """The client has the time-outs and the retry mode that the vault's longest call is made of."""
+    config = rotator.module.secrets_manager.meta.config
+
+    assert (config.connect_timeout, config.read_timeout, config.retries) == (
+        3,
+        10,
+        {"mode": "standard", "total_max_attempts": 2},
+    )
+
+
+def test_one_cold_start_makes_one_client_and_one_session(fresh: Rotator) -> None:
+    """Clients and sessions live as long as the execution environment."""
+    before = (fresh.module.secrets_manager, fresh.module.session)
+    fresh({**REQUEST, "force": True})
+
+    assert (fresh.module.secrets_manager, fresh.module.session) == before
+
+
+def a_wrong_password(mx: MovieXchangeStandIn) -> None:
+    """Have movieXchange reject the credentials."""
+    mx.password = "changed"
+
+
+def another_client_secret(mx: MovieXchangeStandIn) -> None:
+    """Have movieXchange refuse the new token."""
+    mx.client_secret = "changed"
+
+
+def a_broken_token_endpoint(mx: MovieXchangeStandIn) -> None:
+    """Have movieXchange fail."""
+    mx.token_fault = status(500)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [
+        (a_wrong_password, CredentialsRejected),
+        (another_client_secret, TokenRefused),
+        (a_broken_token_endpoint, MovieXchangeUnavailable),
+    ],
+)
+def test_trouble_at_moviexchange_leaves_what_is_published(
+    fresh: Rotator,
+    mx: MovieXchangeStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[MovieXchangeStandIn], None],
+    error: type[RotatorError],
+) -> None:
+    """Each failure is raised under its name, and costs no token."""
+    monkeypatch.setattr(fresh.module.time, "sleep", lambda _: None)
+    before = fresh.published()
+    trouble(mx)
+    with pytest.raises(error):
+        fresh({**REQUEST, "force": True})
+
+    assert fresh.published() == before

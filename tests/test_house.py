@@ -1,0 +1,197 @@
+"""The house: which room imports what, what ships, and that the docs say what the code and the template do."""
+
+import ast
+import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode.cfn_yaml import load
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from local.aws import HOUSE
+from mx_token_rotator.errors import CredentialsInvalid, RotatorError, fill_command
+from mx_token_rotator.refresh import refresh
+
+ROOMS = HOUSE / "src" / "mx_token_rotator"
+TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
+PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+ALL = {"errors", "tokens", "settings", "refresh", "vault", "moviexchange"}
+
+
+def imports(room: str) -> set[str]:
+    """Read what a room imports when it runs: rooms by their names, others by their top-level packages."""
+    tree = ast.parse((ROOMS / f"{room}.py").read_text())
+    for_types = {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for each in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in for_types:
+            names.add(node.module)
+    return {name.removeprefix("mx_token_rotator.").split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("room", "of_the_house", "from_outside"),
+    [
+        ("errors", set(), set()),
+        ("tokens", {"errors"}, set()),
+        ("settings", {"errors"}, set()),
+        ("refresh", {"tokens", "errors"}, set()),
+        ("vault", {"tokens", "errors"}, {"botocore"}),
+        ("moviexchange", {"tokens", "errors"}, {"requests", "urllib3"}),
+        ("handler", ALL, {"boto3", "botocore", "aws_lambda_powertools"}),
+    ],
+)
+def test_a_room_imports_only_what_it_may(room: str, of_the_house: set[str], from_outside: set[str]) -> None:
+    """The table of imports is true."""
+    assert imports(room) - set(sys.stdlib_module_names) == of_the_house | from_outside
+
+
+def test_every_room_is_in_the_table_and_on_the_map() -> None:
+    """The package's docstring names each room, in reading order."""
+    names = re.findall(r"^(\w+)  +", (ROOMS / "__init__.py").read_text(), re.MULTILINE)
+
+    assert (names[0], set(names)) == ("refresh", {path.stem for path in ROOMS.glob("*.py")} - {"__init__"})
+
+
+@pytest.mark.parametrize("room", sorted(ALL))
+def test_only_the_handler_reads_the_environment_or_the_clock_and_only_it_logs(room: str) -> None:
+    """Everything else is told."""
+    source = (ROOMS / f"{room}.py").read_text()
+
+    assert (imports(room) & {"os", "time", "logging"}, re.findall(r"\.(?:now|utcnow|today)\(", source)) == (set(), [])
+
+
+def test_the_story_fits_on_one_screen() -> None:
+    """A stranger reads refresh() without scrolling."""
+    assert len(inspect.getsource(refresh).splitlines()) <= 45
+
+
+def pins(file: str) -> dict[str, str]:
+    """Read the exact versions out of a requirements file."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (HOUSE / file).read_text(), re.MULTILINE))
+
+
+def wanted(*groups: str) -> list[Requirement]:
+    """Read what pyproject.toml asks for in these groups."""
+    asked: list[Requirement] = []
+    for group in groups:
+        for each in PYPROJECT["dependency-groups"][group]:
+            asked += wanted(each["include-group"]) if isinstance(each, dict) else [Requirement(each)]
+    return asked
+
+
+SHIPPED = [Requirement(each) for each in PYPROJECT["project"]["dependencies"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "asked"),
+    [
+        ("src/requirements.txt", SHIPPED),
+        ("requirements/dev.txt", SHIPPED + wanted("dev")),
+        ("requirements/emulator.txt", wanted("emulator")),
+        ("requirements/sam.txt", wanted("sam")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_range_has_its_pin(file: str, asked: list[Requirement]) -> None:
+    """What pyproject.toml asks for is what the requirements file pins."""
+    pinned = pins(file)
+
+    assert [str(each) for each in asked if not each.specifier.contains(pinned[canonicalize_name(each.name)])] == []
+
+
+def test_the_tests_run_with_what_ships() -> None:
+    """A dependency that ships has the same version in both files."""
+    assert pins("src/requirements.txt").items() <= pins("requirements/dev.txt").items()
+
+
+@pytest.mark.parametrize(
+    "file", ["src/requirements.txt", "requirements/dev.txt", "requirements/emulator.txt", "requirements/sam.txt"]
+)
+def test_a_requirements_file_is_hashed_and_names_no_address(file: str) -> None:
+    """Each requirement has hashes; where it comes from is the person's own business."""
+    lines = [line.strip(" \\") for line in (HOUSE / file).read_text().splitlines()]
+
+    assert [line for line in lines if not re.match(r"[\w.-]+==\S+( ;.*)?$|--hash=sha256:[0-9a-f]{64}$", line)] == []
+
+
+def table(document: str, heading: str) -> dict[str, list[str]]:
+    """Read a table of the docs: under the first cell of each row, the other cells."""
+    text = (HOUSE / "docs" / document).read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+    return {row[0].strip("` "): row[1:] for row in rows[2:]}
+
+
+def test_each_error_has_its_line_in_the_docs() -> None:
+    """The docs list every error with who must act, and its remedy word for word."""
+    errors = [error for error in RotatorError.__subclasses__() if not error.__name__.startswith("_")]
+    said = {error.__name__: [error.who, error.remedy.replace("{secret}", "SECRET")] for error in errors}
+
+    assert table("operating.md", "Errors") == said
+
+
+def test_each_parameter_has_its_line_in_the_docs() -> None:
+    """The docs list every parameter of the template with its default."""
+    said = {name: row[0].strip("`") for name, row in table("operating.md", "Parameters").items()}
+
+    assert said == {
+        name: str(parameter.get("Default", "required")) or "empty" for name, parameter in TEMPLATE["Parameters"].items()
+    }
+
+
+def test_each_alarm_has_its_line_in_the_docs() -> None:
+    """The docs list every alarm of the template by its logical id, with the metric that it listens to."""
+    resources = {name: each for name, each in TEMPLATE["Resources"].items() if isinstance(each, dict)}
+    looped = TEMPLATE["Resources"]["Fn::ForEach::ClientId"][2]
+    alarms = {
+        name: each["Properties"]["MetricName"]
+        for name, each in (resources | looped).items()
+        if each["Type"] == "AWS::CloudWatch::Alarm"
+    }
+
+    assert {name: row[0].strip("`") for name, row in table("operating.md", "Alarms").items()} == alarms
+
+
+def test_the_output_that_fills_the_credentials_is_the_remedy_of_the_error() -> None:
+    """One command, said by the stack and by the error."""
+    output = TEMPLATE["Outputs"]["FillCredentials"]["Value"]["Fn::Sub"]
+
+    assert output == fill_command("${SecretPrefix}/${Environment}/credentials")
+
+
+def test_the_remedy_of_empty_credentials_names_their_secret() -> None:
+    """The command can be run as it stands."""
+    assert (
+        fill_command("moviexchange/staging/credentials")
+        in CredentialsInvalid("x", "moviexchange/staging/credentials").remedy
+    )
+
+
+@pytest.mark.parametrize(
+    "path", sorted([HOUSE / "README.md", *(HOUSE / "docs").glob("*.md")]), ids=lambda path: path.name
+)
+def test_each_link_of_the_docs_leads_somewhere(path: Path) -> None:
+    """A link to a file of the house names one that is there."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_nothing_listens_beyond_loopback() -> None:
+    """Servers of the house are for this machine alone."""
+    sources = [*(HOUSE / "local").glob("*.py"), *(HOUSE / "tests").glob("*.py")]
+    everywhere = ".".join(["0"] * 4)
+
+    assert [path.name for path in sources if everywhere in path.read_text()] == []

@@ -1,0 +1,209 @@
+"""What each principal may do: the deployed stack's policies against a written-out expectation.
+
+MiniStack gives the statements with their values filled in, as AWS would; it does not enforce them.
+"""
+
+from typing import Any
+
+import pytest
+
+from local.aws import LocalAws
+from local.stack import WEBSITE, Stack
+
+KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+SECRET = "arn:aws:secretsmanager:eu-west-1:000000000000:secret"
+PLAIN = "moviexchange/staging"
+ENCRYPTED = "moviexchange/mobile/staging"
+
+
+@pytest.fixture(scope="module")
+def plain(aws: LocalAws) -> Stack:
+    """Deploy a stack with its defaults."""
+    stack = Stack(aws, name="plain")
+    stack.build()
+    stack.deploy()
+    return stack
+
+
+@pytest.fixture(scope="module")
+def encrypted(aws: LocalAws, plain: Stack) -> Stack:
+    """Deploy another account's stack beside it, with a customer managed key."""
+    stack = Stack(aws, {"SecretPrefix": "moviexchange/mobile", "KmsKeyArn": KEY}, name=f"not-{plain.name}")
+    stack.deploy()
+    return stack
+
+
+def resource(stack: Stack, logical_id: str) -> str:
+    """Find the physical id of one of the stack's resources."""
+    described = stack.client("cloudformation").describe_stack_resource(
+        StackName=stack.name, LogicalResourceId=logical_id
+    )
+    physical: str = described["StackResourceDetail"]["PhysicalResourceId"]
+    return physical
+
+
+def statements(stack: Stack, role: str, policy: str) -> dict[str, Any]:
+    """Read a role's inline policy: its statements under their Sids."""
+    answer = stack.client("iam").get_role_policy(RoleName=resource(stack, role), PolicyName=policy)
+    return by_sid(answer["PolicyDocument"])
+
+
+def reader_statements(stack: Stack) -> dict[str, Any]:
+    """Read a reader policy: its statements under their Sids."""
+    arn = f"arn:aws:iam::000000000000:policy/{stack.name}-eu-west-1-{WEBSITE}-reader"
+    answer = stack.client("iam").get_policy_version(PolicyArn=arn, VersionId="v1")
+    return by_sid(answer["PolicyVersion"]["Document"])
+
+
+def by_sid(document: dict[str, Any]) -> dict[str, Any]:
+    """Index a policy's statements, which all allow."""
+    assert {statement["Effect"] for statement in document["Statement"]} == {"Allow"}
+    return {
+        statement["Sid"]: {name: value for name, value in statement.items() if name not in {"Sid", "Effect"}}
+        for statement in document["Statement"]
+    }
+
+
+def rotator_statements(stack: Stack) -> dict[str, Any]:
+    """Write out what the rotator of a stack without a key of its own may do."""
+    return {
+        "ReadCredentials": {
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            "Resource": f"{SECRET}:{stack.account}/credentials-??????",
+        },
+        "ReadAndPublishTokens": {
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+            "Resource": f"{SECRET}:{stack.account}/tokens/*-??????",
+        },
+        "WriteLogs": {
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"arn:aws:logs:eu-west-1:000000000000:log-group:/aws/lambda/{stack.name}:*",
+        },
+        "KeepFailedRequests": {"Action": "sqs:SendMessage", "Resource": queue_arn(stack)},
+    }
+
+
+def queue_arn(stack: Stack) -> str:
+    """Find the dead-letter queue."""
+    sqs = stack.client("sqs")
+    answer = sqs.get_queue_attributes(QueueUrl=resource(stack, "DeadLetters"), AttributeNames=["QueueArn"])
+    arn: str = answer["Attributes"]["QueueArn"]
+    return arn
+
+
+def test_the_rotator_may_do_this_and_nothing_else(plain: Stack) -> None:
+    """It reads the credentials and tokens, publishes tokens, logs, and keeps failed requests."""
+    assert statements(plain, "RotatorRole", "rotator") == rotator_statements(plain)
+
+
+def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encrypted: Stack) -> None:
+    """With a key there is one statement more, tied to Secrets Manager and to this stack's secrets."""
+    assert statements(encrypted, "RotatorRole", "rotator") == rotator_statements(encrypted) | {
+        "UseTheSecretsKey": {
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": KEY,
+            "Condition": {
+                "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
+                "StringLike": {
+                    "kms:EncryptionContext:SecretARN": [
+                        f"{SECRET}:{ENCRYPTED}/credentials-??????",
+                        f"{SECRET}:{ENCRYPTED}/tokens/*-??????",
+                    ]
+                },
+            },
+        }
+    }
+
+
+def test_the_rotator_has_no_managed_policy(plain: Stack) -> None:
+    """SAM's own role would bear one that writes to every log group."""
+    answer = plain.client("iam").list_attached_role_policies(RoleName=resource(plain, "RotatorRole"))
+
+    assert answer["AttachedPolicies"] == []
+
+
+def test_the_scheduler_may_wake_the_rotator_and_nothing_else(plain: Stack) -> None:
+    """It invokes one function, and keeps what it could not deliver."""
+    assert statements(plain, "SchedulerRole", "scheduler") == {
+        "WakeRotator": {
+            "Action": "lambda:InvokeFunction",
+            "Resource": f"arn:aws:lambda:eu-west-1:000000000000:function:{plain.name}",
+        },
+        "KeepUndeliveredTicks": {"Action": "sqs:SendMessage", "Resource": queue_arn(plain)},
+    }
+
+
+def test_the_scheduler_takes_its_role_for_this_stacks_schedules_alone(plain: Stack) -> None:
+    """The role's trust is tied to the account and to the stack's own group of schedules."""
+    role = plain.client("iam").get_role(RoleName=resource(plain, "SchedulerRole"))["Role"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": "000000000000",
+            "aws:SourceArn": f"arn:aws:scheduler:eu-west-1:000000000000:schedule-group/{plain.name}",
+        }
+    }
+
+
+def reader(account: str) -> dict[str, Any]:
+    """Write out what a reader may do."""
+    secret = f"{account}/tokens/{WEBSITE}"
+    return {
+        "ReadToken": {
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            "Resource": f"{SECRET}:{secret}-??????",
+        },
+        "ReportTokenRejected": {
+            "Action": "events:PutEvents",
+            "Resource": "arn:aws:events:eu-west-1:000000000000:event-bus/default",
+            "Condition": {
+                "ForAllValues:StringEquals": {
+                    "events:source": secret,
+                    "events:detail-type": "Access Token Rejected",
+                },
+                "Null": {"events:source": "false", "events:detail-type": "false"},
+            },
+        },
+    }
+
+
+def test_a_reader_may_do_two_things(plain: Stack) -> None:
+    """It reads its token, and reports it rejected."""
+    assert reader_statements(plain) == reader(PLAIN)
+
+
+def test_a_reader_may_use_the_customer_managed_key_for_its_token_alone(encrypted: Stack) -> None:
+    """With a key there is one statement more, tied to Secrets Manager and to this token."""
+    assert reader_statements(encrypted) == reader(ENCRYPTED) | {
+        "UseTheSecretsKey": {
+            "Action": "kms:Decrypt",
+            "Resource": KEY,
+            "Condition": {
+                "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
+                "StringLike": {"kms:EncryptionContext:SecretARN": f"{SECRET}:{ENCRYPTED}/tokens/{WEBSITE}-??????"},
+            },
+        }
+    }
+
+
+def test_this_stacks_rules_alone_may_wake_the_rotator(plain: Stack) -> None:
+    """The function's own policy is tied to EventBridge, the account, and rules of this stack's name."""
+    document = plain.client("lambda").get_policy(FunctionName=plain.name)["Policy"]
+
+    assert "arn:aws:events:eu-west-1:000000000000:rule/plain-*" in document
+
+
+def test_this_stacks_rules_alone_may_write_to_its_dead_letter_queue(plain: Stack) -> None:
+    """The queue's policy is tied to EventBridge, the account, and rules of this stack's name."""
+    sqs = plain.client("sqs")
+    answer = sqs.get_queue_attributes(QueueUrl=resource(plain, "DeadLetters"), AttributeNames=["Policy"])
+
+    assert "arn:aws:events:eu-west-1:000000000000:rule/plain-*" in answer["Attributes"]["Policy"]
+
+
+def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack) -> None:
+    """Credentials and tokens alike."""
+    secrets = encrypted.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": [ENCRYPTED]}])
+
+    assert {secret["KmsKeyId"] for secret in secrets["SecretList"]} == {KEY}

@@ -1,0 +1,359 @@
+"""The deployed stack: the real SAM CLI, MiniStack, EventBridge, the real package, and an app with nothing but boto3.
+
+MiniStack enforces no IAM, reports every failed invocation as Runtime.HandlerError, and gives a secret that
+CloudFormation makes an empty text; what IAM would allow is held in test_policies.py.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.aws import HOUSE, LocalAws
+from local.faults import down
+from local.mx import MovieXchangeStandIn
+from local.stack import UPDATER, WEBSITE, Stack, eventually
+
+EVENTS = HOUSE / "events"
+
+
+@pytest.fixture(scope="module")
+def account_at_mx() -> Iterator[MovieXchangeStandIn]:
+    """Run the movieXchange account that the stack serves; its answers are those that were recorded."""
+    with MovieXchangeStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
+    """Build and deploy the stack once, with settings that make it quick."""
+    hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
+    quick = {"CheckEvery": "'rate(1 minute)'", "CheckWindowMinutes": "0", "MinTokenAgeSeconds": "0"}
+    stack = Stack(aws, hosts | quick)
+    stack.build()
+    stack.deploy()
+    return stack
+
+
+@pytest.fixture
+def stack(deployed: Stack, account_at_mx: MovieXchangeStandIn) -> Stack:
+    """Give the stack in good health: credentials that movieXchange takes, and a token of theirs for each client ID."""
+    account_at_mx.token_fault = account_at_mx.api_fault = None
+    fill(deployed, account_at_mx)
+    return deployed
+
+
+def fill(stack: Stack, mx: MovieXchangeStandIn) -> None:
+    """Put the account's credentials, and wait until EventBridge and the function have done their part."""
+    before = {client_id: stack.token(client_id) for client_id in stack.client_ids}
+    stack.fill_credentials(mx.credentials())
+    for client_id, token in before.items():
+        eventually(lambda client_id=client_id, token=token: stack.token(client_id) != token, within=30)
+
+
+def version_of(stack: Stack, client_id: str) -> str:
+    """Give the version that is published."""
+    token = stack.token(client_id)
+    assert token is not None
+    return token["version_id"]
+
+
+def call_api(stack: Stack, mx: MovieXchangeStandIn, client_id: str) -> int:
+    """Call movieXchange's API as an app does, with what one read of the secret gives."""
+    token = stack.token(client_id) or {}
+    headers = {"Authorization": f"Bearer {token['access_token']}", "MX-Api-Client-Secret": token["client_secret"]}
+    return requests.get(f"{mx.url}/mxs/reference-data/v1/cinema-chains", headers=headers, timeout=10).status_code
+
+
+@pytest.mark.parametrize("client_id", [WEBSITE, UPDATER])
+def test_an_app_calls_the_api_with_what_one_read_gives(
+    stack: Stack, account_at_mx: MovieXchangeStandIn, client_id: str
+) -> None:
+    """Filled credentials become a token for each client ID, and movieXchange takes it."""
+    assert call_api(stack, account_at_mx, client_id) == 200
+
+
+def test_new_credentials_wake_the_function_for_each_client_id(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """EventBridge tells of the new version, and each token is replaced by one of that version."""
+    account_at_mx.client_secret = "another-client-secret"
+    fill(stack, account_at_mx)
+
+    assert [(stack.token(each) or {})["client_secret"] for each in stack.client_ids] == ["another-client-secret"] * 2
+
+
+def test_a_reported_rejection_heals(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """An app that saw its token refused puts one event, and a working token is there."""
+    version = version_of(stack, WEBSITE)
+    account_at_mx.revoke((stack.token(WEBSITE) or {})["access_token"])
+    stack.report_rejected(WEBSITE, version)
+    eventually(lambda: version_of(stack, WEBSITE) != version, within=30)
+
+    assert call_api(stack, account_at_mx, WEBSITE) == 200
+
+
+def test_a_rejection_that_is_delivered_twice_is_served_once(stack: Stack) -> None:
+    """A duplicate names a version that is not published any more, and is no reason."""
+    version = version_of(stack, WEBSITE)
+    stack.report_rejected(WEBSITE, version)
+    eventually(lambda: version_of(stack, WEBSITE) != version, within=30)
+    outcome = stack.invoke({"client_id": WEBSITE, "rejected_version": version})
+
+    assert (outcome["outcome"], outcome["reason"]) == ("kept", "already replaced")
+
+
+def test_a_rejection_of_one_client_id_leaves_the_other(stack: Stack) -> None:
+    """Each client ID's rule hears of its own token alone."""
+    website, updater = version_of(stack, WEBSITE), version_of(stack, UPDATER)
+    stack.report_rejected(WEBSITE, website)
+    eventually(lambda: version_of(stack, WEBSITE) != website, within=30)
+
+    assert version_of(stack, UPDATER) == updater
+
+
+def test_a_client_id_that_fails_is_not_noticed_by_the_other(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """One invocation serves one client ID: while one secret is gone, the other is written."""
+    secrets = stack.client("secretsmanager")
+    version = version_of(stack, WEBSITE)
+    secrets.delete_secret(SecretId=stack.token_secret(UPDATER))
+    stack.fill_credentials(account_at_mx.credentials())
+    eventually(lambda: version_of(stack, WEBSITE) != version, within=30)
+    said = stack.invoke({"client_id": UPDATER})["errorMessage"]
+    secrets.restore_secret(SecretId=stack.token_secret(UPDATER))
+
+    assert said.startswith(f"GetSecretValue of {stack.token_secret(UPDATER)} failed: InvalidRequestException")
+
+
+def test_a_rejected_password_costs_no_token(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """The function says who must act, and what is published keeps working."""
+    right = account_at_mx.password
+    account_at_mx.password = "changed-at-movieXchange"
+    said = stack.invoke({"client_id": WEBSITE, "force": True})["errorMessage"]
+    status = call_api(stack, account_at_mx, WEBSITE)
+    account_at_mx.password = right
+
+    assert (status, "Who must act: the keeper of the credentials secret" in said) == (200, True)
+
+
+def test_an_outage_of_moviexchange_costs_no_token(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """While movieXchange is away, what is published stays."""
+    version = version_of(stack, WEBSITE)
+    account_at_mx.token_fault = down()
+    stack.invoke({"client_id": WEBSITE, "force": True})
+
+    assert version_of(stack, WEBSITE) == version
+
+
+def test_a_failed_request_is_kept_in_the_dead_letter_queue(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """What EventBridge asked for and the function could not do is there to be read, with the request."""
+    account_at_mx.token_fault = down()
+    request = {"client_id": WEBSITE, "force": True}
+    stack.client("lambda").invoke(FunctionName=stack.name, InvocationType="Event", Payload=json.dumps(request))
+    letters = eventually(lambda: dead_letters(stack), within=30)
+
+    assert request in [letter["requestPayload"] for letter in letters]
+
+
+def dead_letters(stack: Stack) -> list[dict[str, Any]]:
+    """Read what lies in the dead-letter queue."""
+    answer = stack.client("sqs").receive_message(QueueUrl=output(stack, "DeadLetterQueueUrl"), MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def output(stack: Stack, name: str) -> str:
+    """Read an output of the stack."""
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
+    value: str = next(each["OutputValue"] for each in described["Outputs"] if each["OutputKey"] == name)
+    return value
+
+
+def test_a_deployment_that_changes_nothing_keeps_the_tokens(stack: Stack) -> None:
+    """What is published is no part of the template."""
+    before = {client_id: stack.token(client_id) for client_id in stack.client_ids}
+    stack.deploy()
+
+    assert {client_id: stack.token(client_id) for client_id in stack.client_ids} == before
+
+
+def rule_of(stack: Stack, kind: str) -> str:
+    """Find the rule of the first client ID."""
+    rules = stack.client("events").list_rules()["Rules"]
+    name: str = next(rule["Name"] for rule in rules if f"{kind}FooTicketsWebsite" in rule["Name"])
+    return name
+
+
+def delivered(stack: Stack, rule: str, wake: Any) -> dict[str, Any]:  # noqa: ANN401  any call will do
+    """Give a rule's target a twin that keeps what is delivered, wake the rule, and read what came."""
+    events, sqs = stack.client("events"), stack.client("sqs")
+    queue = sqs.create_queue(QueueName="delivered")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
+    shape = {name: target[name] for name in ("Input", "InputTransformer") if name in target}
+    events.put_targets(Rule=rule, Targets=[{"Id": "twin", "Arn": arn, **shape}])
+    wake()
+    messages = eventually(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), within=30)
+    events.remove_targets(Rule=rule, Ids=["twin"])
+    sqs.delete_queue(QueueUrl=queue)
+    document: dict[str, Any] = json.loads(messages[0]["Body"])
+    return document
+
+
+def sample(name: str) -> dict[str, Any]:
+    """Read a sample request."""
+    document: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return document
+
+
+def test_the_sample_of_a_tick_is_what_the_schedule_delivers(stack: Stack) -> None:
+    """The scheduler delivers its input as it stands."""
+    scheduler = stack.client("scheduler")
+    schedules = scheduler.list_schedules(GroupName=stack.name)["Schedules"]
+    name = next(each["Name"] for each in schedules if "TickFooTicketsWebsite" in each["Name"])
+    schedule = scheduler.get_schedule(Name=name, GroupName=stack.name)
+
+    assert json.loads(schedule["Target"]["Input"]) == sample("tick")
+
+
+def test_the_sample_of_changed_credentials_is_what_the_rule_delivers(
+    stack: Stack, account_at_mx: MovieXchangeStandIn
+) -> None:
+    """A new version of the credentials becomes a request for each client ID."""
+    came = delivered(
+        stack, rule_of(stack, "CredentialsChanged"), lambda: stack.fill_credentials(account_at_mx.credentials())
+    )
+
+    assert came == sample("credentials-changed")
+
+
+def test_the_sample_of_a_rejected_token_is_what_the_rule_delivers(stack: Stack) -> None:
+    """An app's report becomes a request that names the version."""
+    wanted = sample("token-rejected")
+    came = delivered(
+        stack,
+        rule_of(stack, "TokenRejected"),
+        lambda: stack.report_rejected(WEBSITE, wanted["rejected_version"]),
+    )
+
+    assert came == wanted
+
+
+def test_a_report_cannot_be_made_into_another_request(stack: Stack) -> None:
+    """EventBridge does not escape what an app reports; neither force nor another client ID gets through."""
+    forged = 'x", "client_id": "FooTickets_OfflineUpdater", "force": true, "dry_run": "'
+    came = delivered(stack, rule_of(stack, "TokenRejected"), lambda: stack.report_rejected(WEBSITE, forged))
+
+    assert stack.invoke(came)["errorMessage"].startswith("The member rejected_version")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.iterdir()))
+def test_the_function_takes_each_sample(stack: Stack, name: str) -> None:
+    """Every file in events/ is a request that the deployed function serves."""
+    assert stack.invoke(sample(name))["client_id"] == WEBSITE
+
+
+def test_a_schedule_fires_by_itself(stack: Stack) -> None:
+    """Nobody asks, and each token is looked at."""
+    looked_at = len(outcomes(stack, "fresh"))
+    eventually(lambda: len(outcomes(stack, "fresh")) >= looked_at + 2, within=100)
+
+    assert {each["client_id"] for each in outcomes(stack, "fresh")[-2:]} == {WEBSITE, UPDATER}
+
+
+def outcomes(stack: Stack, reason: str) -> list[dict[str, Any]]:
+    """Read the outcomes of this reason from the function's log."""
+    return [line for line in stack.logged() if line.get("reason") == reason]
+
+
+def emitted(stack: Stack) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
+    """Read from the function's log what metrics it emits: namespace, name, and dimensions with their values."""
+    return {
+        (directive["Namespace"], metric["Name"], frozenset((name, line[name]) for name in dimensions))
+        for line in stack.logged()
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", [])
+        for metric in directive["Metrics"]
+        for dimensions in directive["Dimensions"]
+    }
+
+
+def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """An alarm on a set of dimensions that nobody emits would be silent for ever."""
+    right = account_at_mx.password
+    account_at_mx.password = "changed-at-movieXchange"
+    stack.invoke({"client_id": WEBSITE, "force": True})
+    account_at_mx.password = right
+    alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    listened = {
+        (each["Namespace"], each["MetricName"], frozenset((one["Name"], one["Value"]) for one in each["Dimensions"]))
+        for each in alarms
+        if each["Namespace"] != "AWS/SQS"
+    }
+
+    assert (len(listened), listened - emitted(stack)) == (3, set())
+
+
+def test_the_alarm_on_dead_letters_listens_to_their_queue(stack: Stack) -> None:
+    """SQS itself emits the depth of the queue, under the queue's name."""
+    (alarm,) = (
+        each for each in stack.client("cloudwatch").describe_alarms()["MetricAlarms"] if each["Namespace"] == "AWS/SQS"
+    )
+
+    assert output(stack, "DeadLetterQueueUrl").endswith("/" + alarm["Dimensions"][0]["Value"])
+
+
+def test_each_metric_of_the_docs_is_emitted(stack: Stack) -> None:
+    """All three metrics come out of the deployed function, under the namespace MovieXchange."""
+    assert {(namespace, name) for namespace, name, _ in emitted(stack)} == {
+        ("MovieXchange", "TokenSecondsRemaining"),
+        ("MovieXchange", "TokenRefreshed"),
+        ("MovieXchange", "TokenRefreshFailed"),
+    }
+
+
+def test_nothing_secret_is_in_the_log(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """Whatever the deployed function went through, its log group bears no secret."""
+    tokens = [(stack.token(client_id) or {})["access_token"] for client_id in stack.client_ids]
+    log = "\n".join(stack.log_lines())
+
+    assert [secret for secret in [*account_at_mx.credentials().values(), *tokens] if secret in log] == []
+
+
+def package(deployed: Stack) -> Path:
+    """Give the folder that `sam build` packed."""
+    return deployed.aws.folder / "build" / "Rotator"
+
+
+def test_the_package_is_pure_python(deployed: Stack) -> None:
+    """The same package serves every architecture and Python version."""
+    assert [
+        path.name for path in package(deployed).rglob("*") if path.suffix in {".so", ".pyd", ".dylib", ".pyc"}
+    ] == []
+
+
+def test_the_package_leaves_out_what_the_runtime_has_and_what_tests_need(deployed: Stack) -> None:
+    """Besides our code there are Powertools, requests, and what these two import."""
+    names = {path.name for path in package(deployed).iterdir() if path.suffix != ".dist-info"}
+
+    assert names == {
+        "mx_token_rotator",
+        "aws_lambda_powertools",
+        "certifi",
+        "charset_normalizer",
+        "idna",
+        "jmespath",
+        "requests",
+        "typing_extensions.py",
+        "urllib3",
+    }
+
+
+def test_the_package_is_small(deployed: Stack, tmp_path: Path) -> None:
+    """What ships to Lambda is counted: 2 MiB zipped at most."""
+    archive = tmp_path / "package.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in package(deployed).rglob("*"):
+            packed.write(path, path.relative_to(package(deployed)))
+
+    assert archive.stat().st_size <= 2 * 1024 * 1024
