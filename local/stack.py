@@ -47,6 +47,14 @@ class Stack:
         """Name the secret in which a client ID's token is published."""
         return f"{self.account}/tokens/{client_id}"
 
+    def resource(self, logical_id: str) -> str:
+        """Find the physical id of one of the stack's resources."""
+        described = self.client("cloudformation").describe_stack_resource(
+            StackName=self.name, LogicalResourceId=logical_id
+        )
+        physical: str = described["StackResourceDetail"]["PhysicalResourceId"]
+        return physical
+
     def build(self) -> None:
         """Build the package with `sam build`."""
         self.aws.sam("build", "--build-dir", str(self.aws.folder / "build"))

@@ -1,6 +1,7 @@
 """What the tests share: movieXchange's stand-in, AWS on a laptop, and a deployed stack."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -59,6 +60,7 @@ def rotator(monkeypatch: pytest.MonkeyPatch, mx: MovieXchangeStandIn) -> Iterato
         monkeypatch.setenv(name, value)
     with mock_aws():
         monkeypatch.delitem(sys.modules, "mx_token_rotator.handler", raising=False)
+        monkeypatch.delitem(logging.Logger.manager.loggerDict, "mx-token-rotator", raising=False)
         started = Rotator(importlib.import_module("mx_token_rotator.handler"))
         for secret in (f"{ACCOUNT}/credentials", TOKEN_SECRET):
             started.module.secrets_manager.create_secret(Name=secret)

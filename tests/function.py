@@ -1,6 +1,7 @@
 """The whole function in one process: its handler after a cold start, on moto's Secrets Manager."""
 
 import json
+import sys
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,8 @@ class Rotator:
     def __call__(self, event: object, context: Context | None = None) -> dict[str, Any]:
         """Invoke the function."""
         self.calls.clear()
+        # pytest gives each phase of a test another standard output; the logger took the one of the cold start.
+        self.module.logger.logger_handler.setStream(sys.stdout)
         outcome: dict[str, Any] = self.module.handler(event, context or Context())
         return outcome
 

@@ -156,7 +156,7 @@ def test_each_alarm_has_its_line_in_the_docs() -> None:
     resources = {name: each for name, each in TEMPLATE["Resources"].items() if isinstance(each, dict)}
     looped = TEMPLATE["Resources"]["Fn::ForEach::ClientId"][2]
     alarms = {
-        name: each["Properties"]["MetricName"]
+        name.replace("&{ClientId}", "…"): each["Properties"]["MetricName"]
         for name, each in (resources | looped).items()
         if each["Type"] == "AWS::CloudWatch::Alarm"
     }

@@ -3,6 +3,7 @@
 MiniStack gives the statements with their values filled in, as AWS would; it does not enforce them.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -33,18 +34,9 @@ def encrypted(aws: LocalAws, plain: Stack) -> Stack:
     return stack
 
 
-def resource(stack: Stack, logical_id: str) -> str:
-    """Find the physical id of one of the stack's resources."""
-    described = stack.client("cloudformation").describe_stack_resource(
-        StackName=stack.name, LogicalResourceId=logical_id
-    )
-    physical: str = described["StackResourceDetail"]["PhysicalResourceId"]
-    return physical
-
-
 def statements(stack: Stack, role: str, policy: str) -> dict[str, Any]:
     """Read a role's inline policy: its statements under their Sids."""
-    answer = stack.client("iam").get_role_policy(RoleName=resource(stack, role), PolicyName=policy)
+    answer = stack.client("iam").get_role_policy(RoleName=stack.resource(role), PolicyName=policy)
     return by_sid(answer["PolicyDocument"])
 
 
@@ -86,7 +78,7 @@ def rotator_statements(stack: Stack) -> dict[str, Any]:
 def queue_arn(stack: Stack) -> str:
     """Find the dead-letter queue."""
     sqs = stack.client("sqs")
-    answer = sqs.get_queue_attributes(QueueUrl=resource(stack, "DeadLetters"), AttributeNames=["QueueArn"])
+    answer = sqs.get_queue_attributes(QueueUrl=stack.resource("DeadLetters"), AttributeNames=["QueueArn"])
     arn: str = answer["Attributes"]["QueueArn"]
     return arn
 
@@ -117,7 +109,7 @@ def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encr
 
 def test_the_rotator_has_no_managed_policy(plain: Stack) -> None:
     """SAM's own role would bear one that writes to every log group."""
-    answer = plain.client("iam").list_attached_role_policies(RoleName=resource(plain, "RotatorRole"))
+    answer = plain.client("iam").list_attached_role_policies(RoleName=plain.resource("RotatorRole"))
 
     assert answer["AttachedPolicies"] == []
 
@@ -135,7 +127,7 @@ def test_the_scheduler_may_wake_the_rotator_and_nothing_else(plain: Stack) -> No
 
 def test_the_scheduler_takes_its_role_for_this_stacks_schedules_alone(plain: Stack) -> None:
     """The role's trust is tied to the account and to the stack's own group of schedules."""
-    role = plain.client("iam").get_role(RoleName=resource(plain, "SchedulerRole"))["Role"]
+    role = plain.client("iam").get_role(RoleName=plain.resource("SchedulerRole"))["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
 
     assert statement["Condition"] == {
@@ -187,23 +179,45 @@ def test_a_reader_may_use_the_customer_managed_key_for_its_token_alone(encrypted
     }
 
 
-def test_this_stacks_rules_alone_may_wake_the_rotator(plain: Stack) -> None:
-    """The function's own policy is tied to EventBridge, the account, and rules of this stack's name."""
-    document = plain.client("lambda").get_policy(FunctionName=plain.name)["Policy"]
+def rules_of(stack: Stack) -> str:
+    """Write out the pattern that this stack's rules have in common, and no other's."""
+    names = [stack.resource(f"{kind}FooTicketsWebsite") for kind in ("CredentialsChanged", "TokenRejected")]
+    (begin,) = {name.removesuffix(f"{WEBSITE}-{kind}") for name, kind in zip(names, ("new", "401"), strict=True)}
+    return f"arn:aws:events:eu-west-1:000000000000:rule/{begin}*"
 
-    assert "arn:aws:events:eu-west-1:000000000000:rule/plain-*" in document
+
+def test_this_stacks_rules_alone_may_wake_the_rotator(plain: Stack) -> None:
+    """The function's own policy is tied to EventBridge, the account, and rules of this stack."""
+    document = json.loads(plain.client("lambda").get_policy(FunctionName=plain.name)["Policy"])
+    (statement,) = document["Statement"]
+
+    assert (statement["Principal"], statement["Condition"]) == (
+        {"Service": "events.amazonaws.com"},
+        {
+            "StringEquals": {"AWS:SourceAccount": "000000000000"},
+            "ArnLike": {"AWS:SourceArn": rules_of(plain)},
+        },
+    )
 
 
 def test_this_stacks_rules_alone_may_write_to_its_dead_letter_queue(plain: Stack) -> None:
-    """The queue's policy is tied to EventBridge, the account, and rules of this stack's name."""
+    """The queue's policy is tied to EventBridge, the account, and rules of this stack."""
     sqs = plain.client("sqs")
-    answer = sqs.get_queue_attributes(QueueUrl=resource(plain, "DeadLetters"), AttributeNames=["Policy"])
+    answer = sqs.get_queue_attributes(QueueUrl=plain.resource("DeadLetters"), AttributeNames=["Policy"])
+    (statement,) = json.loads(answer["Attributes"]["Policy"])["Statement"]
 
-    assert "arn:aws:events:eu-west-1:000000000000:rule/plain-*" in answer["Attributes"]["Policy"]
+    assert (statement["Principal"], statement["Condition"]) == (
+        {"Service": "events.amazonaws.com"},
+        {
+            "StringEquals": {"aws:SourceAccount": "000000000000"},
+            "ArnLike": {"aws:SourceArn": rules_of(plain)},
+        },
+    )
 
 
-def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack) -> None:
+@pytest.mark.parametrize("name", ["credentials", f"tokens/{WEBSITE}"])
+def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack, name: str) -> None:
     """Credentials and tokens alike."""
-    secrets = encrypted.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": [ENCRYPTED]}])
+    secret = encrypted.client("secretsmanager").describe_secret(SecretId=f"{ENCRYPTED}/{name}")
 
-    assert {secret["KmsKeyId"] for secret in secrets["SecretList"]} == {KEY}
+    assert secret["KmsKeyId"] == KEY

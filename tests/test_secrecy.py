@@ -132,7 +132,7 @@ def everything_about(error: BaseException) -> str:
 )
 def test_no_error_gives_a_secret_away(
     scene: Scene,
-    capfd: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str],
     arrange: Callable[[Scene], None],
     request_: object,
     error: type[RotatorError],
@@ -141,7 +141,7 @@ def test_no_error_gives_a_secret_away(
     arrange(scene)
     with pytest.raises(error) as caught:
         scene.rotator(request_)
-    printed = capfd.readouterr()
+    printed = capsys.readouterr()
 
     assert "canary" not in everything_about(caught.value) + printed.out + printed.err
 
@@ -153,10 +153,10 @@ def test_each_error_of_the_table_is_among_the_cases() -> None:
     }
 
 
-def test_a_refresh_gives_no_secret_away(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_refresh_gives_no_secret_away(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither the outcome nor logs and metrics of a success bear a canary."""
     outcome = scene.rotator(REQUEST)
-    printed = capfd.readouterr()
+    printed = capsys.readouterr()
 
     assert "canary" not in json.dumps(outcome) + printed.out + printed.err
 

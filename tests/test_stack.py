@@ -178,16 +178,9 @@ def test_a_deployment_that_changes_nothing_keeps_the_tokens(stack: Stack) -> Non
     assert {client_id: stack.token(client_id) for client_id in stack.client_ids} == before
 
 
-def rule_of(stack: Stack, kind: str) -> str:
-    """Find the rule of the first client ID."""
-    rules = stack.client("events").list_rules()["Rules"]
-    name: str = next(rule["Name"] for rule in rules if f"{kind}FooTicketsWebsite" in rule["Name"])
-    return name
-
-
-def delivered(stack: Stack, rule: str, wake: Any) -> dict[str, Any]:  # noqa: ANN401  any call will do
+def delivered(stack: Stack, logical_id: str, wake: Any) -> dict[str, Any]:  # noqa: ANN401  any call will do
     """Give a rule's target a twin that keeps what is delivered, wake the rule, and read what came."""
-    events, sqs = stack.client("events"), stack.client("sqs")
+    events, sqs, rule = stack.client("events"), stack.client("sqs"), stack.resource(logical_id)
     queue = sqs.create_queue(QueueName="delivered")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
@@ -210,9 +203,7 @@ def sample(name: str) -> dict[str, Any]:
 def test_the_sample_of_a_tick_is_what_the_schedule_delivers(stack: Stack) -> None:
     """The scheduler delivers its input as it stands."""
     scheduler = stack.client("scheduler")
-    schedules = scheduler.list_schedules(GroupName=stack.name)["Schedules"]
-    name = next(each["Name"] for each in schedules if "TickFooTicketsWebsite" in each["Name"])
-    schedule = scheduler.get_schedule(Name=name, GroupName=stack.name)
+    schedule = scheduler.get_schedule(Name=stack.resource("TickFooTicketsWebsite"), GroupName=stack.name)
 
     assert json.loads(schedule["Target"]["Input"]) == sample("tick")
 
@@ -222,7 +213,7 @@ def test_the_sample_of_changed_credentials_is_what_the_rule_delivers(
 ) -> None:
     """A new version of the credentials becomes a request for each client ID."""
     came = delivered(
-        stack, rule_of(stack, "CredentialsChanged"), lambda: stack.fill_credentials(account_at_mx.credentials())
+        stack, "CredentialsChangedFooTicketsWebsite", lambda: stack.fill_credentials(account_at_mx.credentials())
     )
 
     assert came == sample("credentials-changed")
@@ -233,7 +224,7 @@ def test_the_sample_of_a_rejected_token_is_what_the_rule_delivers(stack: Stack) 
     wanted = sample("token-rejected")
     came = delivered(
         stack,
-        rule_of(stack, "TokenRejected"),
+        "TokenRejectedFooTicketsWebsite",
         lambda: stack.report_rejected(WEBSITE, wanted["rejected_version"]),
     )
 
@@ -243,7 +234,7 @@ def test_the_sample_of_a_rejected_token_is_what_the_rule_delivers(stack: Stack) 
 def test_a_report_cannot_be_made_into_another_request(stack: Stack) -> None:
     """EventBridge does not escape what an app reports; neither force nor another client ID gets through."""
     forged = 'x", "client_id": "FooTickets_OfflineUpdater", "force": true, "dry_run": "'
-    came = delivered(stack, rule_of(stack, "TokenRejected"), lambda: stack.report_rejected(WEBSITE, forged))
+    came = delivered(stack, "TokenRejectedFooTicketsWebsite", lambda: stack.report_rejected(WEBSITE, forged))
 
     assert stack.invoke(came)["errorMessage"].startswith("The member rejected_version")
 
