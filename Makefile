@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: demo test lock clean
+.PHONY: environments demo test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -15,8 +15,18 @@ $(eval $(call environment,.venv,dev))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
 
+# Shows the product at work.
 demo: environments
 	@.venv/bin/python -m local.demo
+
+# Runs everything that is checked.
+test: environments
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

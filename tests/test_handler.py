@@ -14,6 +14,7 @@ from mx_token_rotator.errors import (
     RotatorError,
     SettingsInvalid,
     TokenRefused,
+    VaultFailed,
 )
 from tests.function import ACCOUNT, REQUEST, TOKEN_SECRET, Context, Rotator, logged, metrics
 
@@ -123,6 +124,16 @@ def test_a_failed_refresh_still_emits_the_life_left(
         "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120)),
         "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1),
     }
+
+
+def test_an_unknown_life_is_not_emitted(fresh: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the token secret cannot be read, missing data rings the alarm."""
+    fresh.module.secrets_manager.delete_secret(SecretId=TOKEN_SECRET)
+    capsys.readouterr()
+    with pytest.raises(VaultFailed):
+        fresh(REQUEST)
+
+    assert set(metrics(capsys.readouterr().out)) == {"TokenRefreshFailed"}
 
 
 def test_nothing_published_has_no_life_left(rotator: Rotator, capsys: pytest.CaptureFixture[str]) -> None:

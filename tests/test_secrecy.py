@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -49,7 +49,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(rotator: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(rotator: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Plant the canaries at movieXchange and in the credentials."""
     mx.username, mx.password, mx.client_secret = (CANARIES[name] for name in ("username", "password", "client_secret"))
     mx.token_fault = answer({"token_type": "Bearer", **CANARIES, "expires_in": 43200})

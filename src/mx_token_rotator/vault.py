@@ -80,13 +80,13 @@ class SecretsManagerVault:
     def _value(self, name: str) -> tuple[str, str] | None:
         """Read a secret's text and version; None where nobody has put a value yet.
 
-        An empty text is no value either: MiniStack gives one to a secret that CloudFormation makes.
+        An empty text, or none, is no value either: MiniStack answers so for a secret that was made without a value.
         """
         try:
             answer = self._call("GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name))
         except _NoValueYet:
             return None
-        text = answer.get("SecretString", "a binary value, which is none of ours")
+        text = "a binary value, which is none of ours" if "SecretBinary" in answer else answer.get("SecretString")
         return (text, answer["VersionId"]) if text else None
 
     def _call(self, operation: str, name: str, call: Callable[[], Answer]) -> Answer:

@@ -1,0 +1,477 @@
+"""movieXchange over a real socket, in every way in which it can answer, and the pure functions that judge it."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+import trustme
+
+from local.faults import (
+    MALFORMED,
+    TOKEN,
+    Fault,
+    answer,
+    down,
+    drip,
+    huge,
+    oauth_error,
+    raw,
+    redirect,
+    slow,
+    status,
+    times,
+)
+from local.mx import MovieXchangeStandIn
+from mx_token_rotator.errors import (
+    CredentialsRejected,
+    MovieXchangeMisbehaved,
+    MovieXchangeUnavailable,
+    RotatorError,
+    TokenRefused,
+)
+from mx_token_rotator.moviexchange import (
+    Answer,
+    MovieXchangeOverHttps,
+    new_session,
+    read_grant,
+    seconds_to_wait,
+)
+from mx_token_rotator.tokens import Credentials
+from tests.fakes import a_token
+
+CLIENT_ID = "FooTickets_Website"
+NOW = datetime(2026, 11, 24, 2, 0, 0, 500_000, tzinfo=UTC)
+CHAINS = "/mxs/reference-data/v1/cinema-chains"
+
+
+@dataclass
+class World:
+    """What stands at the room's edge: a clock that moves by itself only where a test says so, and the warnings."""
+
+    seconds: float = 0.0
+    budget: float = 60.0
+    a_look_takes: float = 0.0
+    slept: list[float] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        """Read the clock."""
+        return NOW + timedelta(seconds=self.seconds)
+
+    def time_left(self) -> float:
+        """Tell what is left of the invocation."""
+        self.seconds += self.a_look_takes
+        return self.budget - self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """Give the session that the function uses."""
+    with new_session() as made:
+        yield made
+
+
+@pytest.fixture
+def world() -> World:
+    """Give a world in which nothing has happened yet."""
+    return World()
+
+
+Connect = Callable[..., MovieXchangeOverHttps]
+
+
+@pytest.fixture
+def connect(session: requests.Session, world: World) -> Connect:
+    """Give the room's object for an address."""
+
+    def to(url: str, verify_path: str = CHAINS) -> MovieXchangeOverHttps:
+        return MovieXchangeOverHttps(
+            session,
+            auth_url=url,
+            api_url=url,
+            verify_path=verify_path,
+            clock=world.clock,
+            time_left=world.time_left,
+            sleep=world.sleep,
+            warn=world.warnings.append,
+        )
+
+    return to
+
+
+def credentials(mx: MovieXchangeStandIn) -> Credentials:
+    """Give the account's credentials."""
+    return Credentials(**mx.credentials(), version_id="v1")
+
+
+@pytest.fixture
+def log_in(connect: Connect, mx: MovieXchangeStandIn) -> Callable[[], object]:
+    """Give a log-in with the account's credentials."""
+    return lambda: connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+
+
+def test_a_log_in_gives_a_token_with_all_that_apps_need(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """The recorded answer becomes the document that is published; its life counts from before the request."""
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+
+    assert token == a_token(
+        access_token=token.access_token,
+        client_secret=mx.client_secret,
+        client_id=CLIENT_ID,
+        issued_at=NOW.replace(microsecond=0),
+        expires_at=NOW.replace(microsecond=0) + timedelta(hours=12),
+        credentials_version="v1",
+    )
+
+
+def test_a_log_in_sends_the_form_of_the_password_grant(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """Four fields, percent-encoded; the client secret is not among them."""
+    log_in()
+
+    assert mx.requests[0].form == {
+        "grant_type": "password",
+        "username": mx.username,
+        "password": mx.password,
+        "client_id": CLIENT_ID,
+    }
+
+
+def test_an_answer_with_a_refresh_token_works_too(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """MovieXchange's guide says that there is one; the recorded answer has none."""
+    mx.hands_out_refresh_tokens = True
+    log_in()
+
+    assert mx.log_ins() == 1
+
+
+def test_cookies_are_not_kept(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """What stands before movieXchange sets cookies; none is sent back."""
+    room = connect(mx.url)
+    room.verify(room.log_in(CLIENT_ID, credentials(mx)))
+
+    assert mx.requests[-1].headers["Cookie"] is None
+
+
+def test_a_missing_lifetime_is_taken_to_be_the_documented_one(
+    connect: Connect, mx: MovieXchangeStandIn, world: World
+) -> None:
+    """Without expires_in a token lives 12 hours, and a warning says so."""
+    mx.token_fault = answer({"token_type": "Bearer", "access_token": "an-access-token"})
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+
+    assert (token.expires_at - token.issued_at, len(world.warnings)) == (timedelta(hours=12), 1)
+
+
+def test_a_fraction_of_a_second_of_a_lifetime_is_dropped(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """Times are published in whole seconds, rounded towards the earlier end."""
+    mx.token_fault = answer(TOKEN | {"expires_in": 3600.9})
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+
+    assert token.expires_at - token.issued_at == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("fault", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_answer_is_misbehaviour(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, fault: Fault
+) -> None:
+    """What is no token document is never published."""
+    mx.token_fault = fault
+
+    with pytest.raises(MovieXchangeMisbehaved):
+        log_in()
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(log_in: Callable[[], object], mx: MovieXchangeStandIn, code: int) -> None:
+    """The credentials go to the host that was set, and to no other."""
+    mx.token_fault = redirect(f"{mx.url}/elsewhere", code)
+    with pytest.raises(MovieXchangeMisbehaved):
+        log_in()
+
+    assert [each.path for each in mx.requests] == ["/connect/token"]
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/jwt"])
+def test_a_token_document_under_a_wrong_content_type_is_taken(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, content_type: str
+) -> None:
+    """What an answer holds decides, not what it is called."""
+    mx.token_fault = raw(b'{"token_type":"Bearer","access_token":"a-token","expires_in":43200}', content_type)
+    log_in()
+
+    assert mx.log_ins() == 1
+
+
+@pytest.mark.parametrize("code", ["invalid_grant", "invalid_client", "unauthorized_client"])
+def test_an_oauth_refusal_rejects_the_credentials(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, code: str
+) -> None:
+    """The error names the code, and nothing else of the answer."""
+    mx.token_fault = oauth_error(code)
+
+    with pytest.raises(CredentialsRejected, match=f"HTTP 400 with the OAuth error {code}"):
+        log_in()
+
+
+def test_a_rejected_log_in_is_not_tried_again(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """A wrong password is sent once."""
+    mx.token_fault = oauth_error("invalid_grant")
+    with pytest.raises(CredentialsRejected):
+        log_in()
+
+    assert mx.log_ins() == 1
+
+
+def test_a_moment_of_trouble_is_survived(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """Two failures in passing cost a second and a half."""
+    mx.token_fault = times(2, status(503), then=answer(TOKEN))
+    log_in()
+
+    assert (mx.log_ins(), world.slept) == (3, [0.5, 1.0])
+
+
+@pytest.mark.parametrize("fault", [status(429), status(500), status(503), down()], ids=["429", "500", "503", "down"])
+def test_lasting_trouble_ends_after_three_tries(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, fault: Fault
+) -> None:
+    """The next tick is the retry after that."""
+    mx.token_fault = fault
+    with pytest.raises(MovieXchangeUnavailable):
+        log_in()
+
+    assert mx.log_ins() == 3
+
+
+def test_retry_after_is_heeded(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """MovieXchange says how long to wait, and that is how long it is."""
+    mx.token_fault = times(1, status(429, headers={"Retry-After": "7"}), then=answer(TOKEN))
+    log_in()
+
+    assert world.slept == [7.0]
+
+
+def test_a_retry_after_beyond_the_time_left_is_not_waited_for(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World
+) -> None:
+    """What does not fit is left to the next tick, at once."""
+    mx.token_fault = status(429, headers={"Retry-After": "31"})
+    with pytest.raises(MovieXchangeUnavailable):
+        log_in()
+
+    assert (mx.log_ins(), world.slept) == (1, [])
+
+
+def test_a_short_invocation_leaves_even_less_time(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World
+) -> None:
+    """The invocation's own end counts too."""
+    world.budget = 5
+    mx.token_fault = status(429, headers={"Retry-After": "6"})
+    with pytest.raises(MovieXchangeUnavailable):
+        log_in()
+
+    assert world.slept == []
+
+
+def test_without_time_nothing_is_asked(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """A password is not sent when nobody could wait for the answer."""
+    world.budget = 0
+    with pytest.raises(MovieXchangeUnavailable, match="no time was left"):
+        log_in()
+
+    assert mx.log_ins() == 0
+
+
+def test_a_slow_answer_is_a_time_out(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """Waiting ends with the time that is left."""
+    world.budget = 0.2
+    mx.token_fault = slow(60)
+
+    with pytest.raises(MovieXchangeUnavailable, match="ReadTimeout"):
+        log_in()
+
+
+def test_a_dripping_body_is_a_time_out(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """A peer that always sends one more byte in time does not hold the function up."""
+    world.a_look_takes = 1.0
+    mx.token_fault = drip(0.01, 60)
+
+    with pytest.raises(MovieXchangeUnavailable, match="nothing: Timeout"):
+        log_in()
+
+
+def test_a_huge_body_is_not_read_to_its_end(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """Reading ends beyond 64 KiB, whatever the length that was announced."""
+    mx.token_fault = huge(10**9)
+
+    with pytest.raises(MovieXchangeMisbehaved, match="longer than 65536 bytes"):
+        log_in()
+
+
+def test_a_body_that_is_cut_off_is_no_answer(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """A connection that breaks within the body is trouble in passing."""
+    mx.token_fault = raw(b'{"token_type":"Bearer"', content_length=1000)
+
+    with pytest.raises(MovieXchangeUnavailable, match="nothing: ProtocolError"):
+        log_in()
+
+
+def test_nobody_at_the_address_is_no_answer(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """A refused connection is trouble in passing."""
+    with pytest.raises(MovieXchangeUnavailable, match="nothing: ConnectionError"):
+        connect("http://127.0.0.1:1").log_in(CLIENT_ID, credentials(mx))
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """Make a certificate authority that nobody trusts."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def mx_over_tls(authority: trustme.CA) -> Iterator[MovieXchangeStandIn]:
+    """Run movieXchange over TLS, with a certificate of that authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with MovieXchangeStandIn(tls=context) as stand_in:
+        yield stand_in
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(connect: Connect, mx_over_tls: MovieXchangeStandIn) -> None:
+    """TLS is always checked, and nothing is sent before."""
+    with pytest.raises(MovieXchangeUnavailable, match="SSLError"):
+        connect(mx_over_tls.url).log_in(CLIENT_ID, credentials(mx_over_tls))
+
+    assert mx_over_tls.requests == []
+
+
+def test_a_certificate_that_is_vouched_for_is_taken(
+    connect: Connect, mx_over_tls: MovieXchangeStandIn, authority: trustme.CA, session: requests.Session
+) -> None:
+    """The refusal above is the certificate's doing and no other's."""
+    with authority.cert_pem.tempfile() as bundle:
+        session.verify = bundle
+        connect(mx_over_tls.url).log_in(CLIENT_ID, credentials(mx_over_tls))
+
+    assert mx_over_tls.log_ins() == 1
+
+
+def test_a_new_token_passes_verification(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """The API takes both headers."""
+    room = connect(mx.url)
+
+    assert room.verify(room.log_in(CLIENT_ID, credentials(mx))) is True
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refused_token_is_an_error_that_names_the_correlation(
+    connect: Connect, mx: MovieXchangeStandIn, code: int
+) -> None:
+    """MovieXchange's support asks for the id of the answer."""
+    mx.api_fault = status(code, headers={"Mx-Correlation-Id": "c0ffee\tnot this"})
+
+    with pytest.raises(TokenRefused, match=rf"HTTP {code} \(Mx-Correlation-Id: c0ffeenotthis\)"):
+        connect(mx.url).verify(a_token())
+
+
+@pytest.mark.parametrize("fault", [status(500), status(429), status(404), redirect("/"), down()])
+def test_anything_else_is_no_verdict(connect: Connect, mx: MovieXchangeStandIn, world: World, fault: Fault) -> None:
+    """Trouble at the API says nothing about the token, and is warned of."""
+    mx.api_fault = fault
+
+    assert (connect(mx.url).verify(a_token()), len(world.warnings)) == (False, 1)
+
+
+def test_without_a_path_nothing_is_verified(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """An empty VerifyPath switches verification off."""
+    assert (connect(mx.url, verify_path="").verify(a_token()), mx.requests) == (True, [])
+
+
+def error_of(code: int, body: bytes = b"<html></html>") -> type[RotatorError] | None:
+    """Tell what the token endpoint's answer is taken for."""
+    try:
+        read_grant(Answer(status=code, body=body))
+    except RotatorError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize("code", range(100, 600))
+def test_every_status_has_its_error(code: int) -> None:
+    """Without a token document or an OAuth error, the status alone decides."""
+    expected: type[RotatorError] = MovieXchangeMisbehaved
+    if code == 401:
+        expected = CredentialsRejected
+    if code in {408, 429} or code >= 500:
+        expected = MovieXchangeUnavailable
+
+    assert error_of(code) is expected
+
+
+@pytest.mark.parametrize("code", range(100, 600))
+def test_an_oauth_rejection_counts_under_a_clients_error_alone(code: int) -> None:
+    """A 4xx with invalid_grant rejects the credentials, but for those that mean to wait."""
+    expected: type[RotatorError] = MovieXchangeMisbehaved
+    if code // 100 == 4:
+        expected = CredentialsRejected
+    if code in {408, 429} or code >= 500:
+        expected = MovieXchangeUnavailable
+
+    assert error_of(code, b'{"error": "invalid_grant"}') is expected
+
+
+@pytest.mark.parametrize("code", [200, *range(201, 300)])
+def test_a_token_document_counts_under_200_alone(code: int) -> None:
+    """RFC 6749, section 5.1, knows one status of success."""
+    body = b'{"token_type": "bearer", "access_token": "a-token", "expires_in": 43200}'
+
+    assert error_of(code, body) is (None if code == 200 else MovieXchangeMisbehaved)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": "invalid_request"}',
+        b'{"error": "invalid_scope"}',
+        b'{"error": "something new"}',
+        b'{"error": ["invalid_grant"]}',
+        b'["invalid_grant"]',
+        b"invalid_grant",
+    ],
+)
+def test_another_error_is_misbehaviour(body: bytes) -> None:
+    """Only the three codes that speak of the credentials reject them."""
+    assert error_of(400, body) is MovieXchangeMisbehaved
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 0),
+        ("7", 7),
+        ("9" * 400, 999_999_999),
+        ("-7", 0),
+        ("soon", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("Tue, 24 Nov 2026 02:00:30 GMT", 29.5),
+        ("Tue, 24 Nov 2026 01:00:00 GMT", 0),
+        ("Tue, 24 Nov 2026 02:00:30", 0),
+    ],
+)
+def test_retry_after_is_read_in_both_of_its_forms(header: str, seconds: float) -> None:
+    """Seconds, or a date; anything else is no wish."""
+    assert seconds_to_wait(header, NOW) == seconds
+
+
+def test_the_session_takes_no_hints_from_the_environment(session: requests.Session) -> None:
+    """A proxy or a netrc that somebody set for another purpose is not used."""
+    assert session.trust_env is False

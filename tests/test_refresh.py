@@ -1,0 +1,332 @@
+"""The story, told with fakes of its two roles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mx_token_rotator.errors import (
+    CredentialsInvalid,
+    CredentialsRejected,
+    MovieXchangeMisbehaved,
+    MovieXchangeUnavailable,
+    RequestInvalid,
+    RotatorError,
+    TokenRefused,
+    VaultFailed,
+)
+from mx_token_rotator.refresh import Due, Kept, Outcome, Request, Rules, decide, refresh
+from mx_token_rotator.tokens import AccessToken, Published
+from tests.fakes import CLIENT_ID, ISSUED_AT, LIFETIME, FakeMovieXchange, FakeVault, a_token, published
+
+RULES = Rules(refresh_at_percent=50, min_token_age=timedelta(seconds=900))
+QUIET = Request(client_id=CLIENT_ID)
+REPORTED = Request(client_id=CLIENT_ID, rejected_version="version-1")
+FORCED = Request(client_id=CLIENT_ID, force=True)
+DRY = Request(client_id=CLIENT_ID, force=True, dry_run=True)
+AN_HOUR = timedelta(hours=1)
+UNREADABLE = Published(version_id="version-1", token=None)
+
+
+@dataclass
+class Scene:
+    """A vault with a published token, a movieXchange with another one, and an hour of the first one's life gone."""
+
+    vault: FakeVault = field(default_factory=lambda: FakeVault(now=published()))
+    mx: FakeMovieXchange = field(default_factory=lambda: FakeMovieXchange(a_token(access_token="another")))
+    now: datetime = ISSUED_AT + AN_HOUR
+    seen: list[AccessToken | None] = field(default_factory=list)
+
+    def refresh(self, request: Request = QUIET) -> Outcome:
+        """Tell the story."""
+        return refresh(request, self.vault, self.mx, rules=RULES, clock=lambda: self.now, observe=self.seen.append)
+
+    def reason(self, request: Request = QUIET) -> tuple[str, str]:
+        """Tell the story, and give what came of it."""
+        outcome = self.refresh(request)
+        return outcome.outcome, outcome.reason
+
+
+def test_the_first_token_is_published() -> None:
+    """Where nothing ever was, there is no doubt."""
+    assert Scene(vault=FakeVault()).reason() == ("refreshed", "first")
+
+
+def test_a_fresh_token_is_kept() -> None:
+    """An hour of twelve is no reason."""
+    assert Scene().reason() == ("kept", "fresh")
+
+
+def test_a_quiet_tick_reads_the_token_and_the_credentials_version_alone() -> None:
+    """No password is read, and nobody logs in."""
+    scene = Scene()
+    scene.refresh()
+
+    assert (scene.vault.calls, scene.mx.calls) == ([f"published {CLIENT_ID}", "credentials_version"], [])
+
+
+def test_a_refresh_reads_logs_in_verifies_and_publishes_once() -> None:
+    """Each step once, in the story's order."""
+    scene = Scene()
+    scene.refresh(FORCED)
+
+    assert (scene.vault.calls, scene.mx.calls) == (
+        [f"published {CLIENT_ID}", "credentials_version", "credentials", "publish"],
+        ["log_in", "verify another"],
+    )
+
+
+def test_the_outcome_of_a_refresh_tells_of_the_new_token() -> None:
+    """Its version, and its end."""
+    assert Scene().refresh(FORCED) == Outcome(
+        client_id=CLIENT_ID,
+        outcome="refreshed",
+        reason="forced",
+        version_id="version-2",
+        expires_at="2026-11-24T14:00:00Z",
+    )
+
+
+def test_the_outcome_of_keeping_tells_of_the_old_token() -> None:
+    """What is published is what apps have."""
+    assert Scene().refresh().version_id == "version-1"
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"), [(timedelta(seconds=1), ("kept", "fresh")), (timedelta(), ("refreshed", "expiring"))]
+)
+def test_a_token_is_replaced_at_half_its_life(left: timedelta, reason: tuple[str, str]) -> None:
+    """Not a second earlier."""
+    assert Scene(now=ISSUED_AT + LIFETIME / 2 - left).reason() == reason
+
+
+def test_a_token_of_other_credentials_is_replaced_at_once() -> None:
+    """A new version of the credentials is a reason by itself."""
+    assert Scene(vault=FakeVault(now=published(), version="credentials-2")).reason() == (
+        "refreshed",
+        "credentials changed",
+    )
+
+
+def test_a_new_token_bears_the_version_of_its_credentials() -> None:
+    """So the next tick knows that they were used."""
+    scene = Scene(vault=FakeVault(now=published(), version="credentials-2"))
+    scene.refresh()
+
+    assert scene.reason() == ("kept", "fresh")
+
+
+def test_a_reported_token_is_replaced() -> None:
+    """An app saw that very version refused."""
+    assert Scene().reason(REPORTED) == ("refreshed", "rejected")
+
+
+def test_a_report_of_a_version_that_was_replaced_is_no_reason() -> None:
+    """Duplicates and late reports cost nothing."""
+    request = Request(client_id=CLIENT_ID, rejected_version="version-0")
+
+    assert Scene().reason(request) == ("kept", "already replaced")
+
+
+@pytest.mark.parametrize(("age", "reason"), [(899, ("kept", "too young")), (900, ("refreshed", "rejected"))])
+def test_a_report_of_a_young_token_is_no_reason(age: int, reason: tuple[str, str]) -> None:
+    """An app that reports wrongly cannot use up the versions of a day."""
+    assert Scene(now=ISSUED_AT + timedelta(seconds=age)).reason(REPORTED) == reason
+
+
+def test_a_forced_token_is_replaced_whatever_its_age() -> None:
+    """A person may insist."""
+    assert Scene(now=ISSUED_AT).reason(FORCED) == ("refreshed", "forced")
+
+
+def test_an_unreadable_value_is_repaired() -> None:
+    """What is no document of ours gives way."""
+    assert Scene(vault=FakeVault(now=UNREADABLE)).reason() == ("refreshed", "unreadable")
+
+
+def test_a_dry_run_says_so() -> None:
+    """The outcome tells what would have happened, and what is published still."""
+    outcome = Scene().refresh(DRY)
+
+    assert (outcome.outcome, outcome.reason, outcome.version_id) == ("kept", "dry run: forced", "version-1")
+
+
+def test_a_dry_run_does_everything_but_publish() -> None:
+    """It logs in and verifies."""
+    scene = Scene()
+    scene.refresh(DRY)
+
+    assert (scene.mx.calls, "publish" in scene.vault.calls) == (["log_in", "verify another"], False)
+
+
+def test_a_dry_run_of_what_is_fresh_does_nothing() -> None:
+    """Without force there is nothing to try."""
+    assert Scene().reason(Request(client_id=CLIENT_ID, dry_run=True)) == ("kept", "dry run: fresh")
+
+
+def test_a_refused_token_is_not_published() -> None:
+    """Verification is there for this."""
+    scene = Scene(mx=FakeMovieXchange(a_token(), verdict=TokenRefused("HTTP 403")))
+    with pytest.raises(TokenRefused):
+        scene.refresh(FORCED)
+
+    assert scene.vault.now == published()
+
+
+@pytest.mark.parametrize(
+    ("vault", "now", "request_", "reason"),
+    [
+        (FakeVault(), ISSUED_AT, QUIET, ("refreshed", "first")),
+        (FakeVault(now=UNREADABLE), ISSUED_AT, QUIET, ("refreshed", "unreadable")),
+        (FakeVault(now=published()), ISSUED_AT + AN_HOUR, REPORTED, ("refreshed", "rejected")),
+        (FakeVault(now=published()), ISSUED_AT + AN_HOUR, FORCED, ("kept", "unverified")),
+        (FakeVault(now=published()), ISSUED_AT + LIFETIME * 0.749, QUIET, ("kept", "unverified")),
+        (FakeVault(now=published()), ISSUED_AT + LIFETIME * 0.75, QUIET, ("refreshed", "expiring")),
+    ],
+)
+def test_without_a_verdict_only_what_is_worse_gives_way(
+    vault: FakeVault, now: datetime, request_: Request, reason: tuple[str, str]
+) -> None:
+    """An unverified token is published where apps have nothing usable, or not for long."""
+    scene = Scene(vault, FakeMovieXchange(a_token(access_token="another"), verdict=False), now)
+
+    assert scene.reason(request_) == reason
+
+
+def test_the_same_token_is_not_written_twice() -> None:
+    """MovieXchange may hand out what is published already."""
+    scene = Scene(mx=FakeMovieXchange(a_token(expires_at=ISSUED_AT + LIFETIME + AN_HOUR)))
+
+    assert (scene.reason(FORCED), "publish" in scene.vault.calls) == (("kept", "same token"), False)
+
+
+def test_the_same_token_with_another_client_secret_is_written() -> None:
+    """Apps need the new client secret, and the next tick the new version."""
+    scene = Scene(
+        FakeVault(now=published(client_secret="older", credentials_version="older")), FakeMovieXchange(a_token())
+    )
+
+    assert scene.reason() == ("refreshed", "credentials changed")
+
+
+def test_the_observer_is_told_what_is_published_now() -> None:
+    """First what was read, then what took its place."""
+    scene = Scene()
+    scene.refresh(FORCED)
+
+    assert [token and token.access_token for token in scene.seen] == ["an-access-token", "another"]
+
+
+@pytest.mark.parametrize("now", [None, UNREADABLE])
+def test_the_observer_is_told_when_nothing_usable_is_published(now: Published | None) -> None:
+    """Also of a refresh that then fails."""
+    scene = Scene(FakeVault(now=now, trouble={"credentials": CredentialsInvalid("empty", "secret")}))
+    with pytest.raises(CredentialsInvalid):
+        scene.refresh()
+
+    assert scene.seen == [None]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda scene: setattr(scene.vault, "trouble", {f"published {CLIENT_ID}": VaultFailed("x")}), VaultFailed),
+        (lambda scene: setattr(scene.vault, "trouble", {"credentials_version": VaultFailed("x")}), VaultFailed),
+        (lambda scene: setattr(scene.vault, "trouble", {"publish": VaultFailed("x")}), VaultFailed),
+        (lambda scene: setattr(scene.mx, "refusal", CredentialsRejected("x")), CredentialsRejected),
+        (lambda scene: setattr(scene.mx, "refusal", MovieXchangeUnavailable("x")), MovieXchangeUnavailable),
+        (lambda scene: setattr(scene.mx, "refusal", MovieXchangeMisbehaved("x")), MovieXchangeMisbehaved),
+    ],
+)
+def test_a_failed_step_is_raised_and_costs_no_token(spoil: Callable[[Scene], None], error: type[RotatorError]) -> None:
+    """What is published stays as it was."""
+    scene = Scene()
+    spoil(scene)
+    with pytest.raises(error):
+        scene.refresh(FORCED)
+
+    assert scene.vault.now == published()
+
+
+@pytest.mark.parametrize(
+    ("held", "version", "request_", "after", "reason"),
+    [
+        (None, "credentials-2", FORCED, LIFETIME, Due.FIRST),
+        (UNREADABLE, "credentials-2", FORCED, LIFETIME, Due.UNREADABLE),
+        (published(), "credentials-2", REPORTED, LIFETIME, Due.REJECTED),
+        (published(), "credentials-2", FORCED, LIFETIME, Due.CREDENTIALS_CHANGED),
+        (published(), "credentials-1", FORCED, LIFETIME, Due.EXPIRING),
+        (published(), "credentials-1", FORCED, AN_HOUR, Due.FORCED),
+        (published(), None, QUIET, AN_HOUR, Due.CREDENTIALS_CHANGED),
+        (published(), "credentials-2", REPORTED, timedelta(), Due.CREDENTIALS_CHANGED),
+        (published(), "credentials-1", REPORTED, timedelta(), Kept.TOO_YOUNG),
+        (published(), "credentials-1", QUIET, timedelta(), Kept.FRESH),
+    ],
+)
+def test_the_first_reason_that_holds_is_given(
+    held: Published | None, version: str | None, request_: Request, after: timedelta, reason: Due | Kept
+) -> None:
+    """Where several hold, the one that says most about the cause."""
+    assert decide(held, version, request_, RULES, ISSUED_AT + after) is reason
+
+
+@given(percent=st.integers(10, 90), life=st.integers(60, 10**6), at=st.floats(0, 2), later=st.floats(0, 2))
+def test_a_token_that_is_due_stays_due(percent: int, life: int, at: float, later: float) -> None:
+    """No tick undoes the reason of the one before."""
+    held = published(expires_at=ISSUED_AT + timedelta(seconds=life))
+    rules = Rules(refresh_at_percent=percent, min_token_age=timedelta())
+    first, second = (
+        decide(held, "credentials-1", QUIET, rules, ISSUED_AT + timedelta(seconds=life) * share)
+        for share in (at, at + later)
+    )
+
+    assert (first, second) in {(Kept.FRESH, Kept.FRESH), (Kept.FRESH, Due.EXPIRING), (Due.EXPIRING, Due.EXPIRING)}
+
+
+@pytest.mark.parametrize(
+    ("event", "request_"),
+    [
+        ({"client_id": CLIENT_ID}, QUIET),
+        ({"client_id": CLIENT_ID, "rejected_version": "version-1"}, REPORTED),
+        ({"client_id": CLIENT_ID, "force": True}, FORCED),
+        ({"client_id": CLIENT_ID, "force": True, "dry_run": True}, DRY),
+        ({"client_id": CLIENT_ID, "force": False, "dry_run": False}, QUIET),
+    ],
+)
+def test_a_request_is_taken(event: object, request_: Request) -> None:
+    """One client ID, and what is asked for it."""
+    assert Request.parse(event, {CLIENT_ID}) == request_
+
+
+@pytest.mark.parametrize(
+    ("event", "named"),
+    [
+        (None, "no JSON object"),
+        ([], "no JSON object"),
+        ("canary", "no JSON object"),
+        ({}, "client_id"),
+        ({"client_id": "canary"}, "client_id"),
+        ({"client_id": ["canary"]}, "client_id"),
+        ({"client_id": f"../{CLIENT_ID}"}, "client_id"),
+        ({"client_id": CLIENT_ID, "force": "canary"}, "force"),
+        ({"client_id": CLIENT_ID, "force": 1}, "force"),
+        ({"client_id": CLIENT_ID, "dry_run": None}, "dry_run"),
+        ({"client_id": CLIENT_ID, "rejected_version": 17}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "rejected_version": None}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "rejected_version": ""}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "rejected_version": "canary\n"}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "rejected_version": "v" * 65}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "rejected_version": "version-1", "force": True}, "rejected_version"),
+        ({"client_id": CLIENT_ID, "forced": "canary"}, "unknown member 'forced'"),
+        ({"client_id": CLIENT_ID, "é\n" * 99: "canary"}, r"unknown member '\xe9\n\xe9\n"),
+    ],
+)
+def test_a_wrong_request_names_its_member_and_not_its_value(event: object, named: str) -> None:
+    """Whoever sent it learns what to mend, and a log learns nothing else."""
+    with pytest.raises(RequestInvalid) as caught:
+        Request.parse(event, {CLIENT_ID})
+
+    assert (named in caught.value.problem, "canary" in str(caught.value)) == (True, False)
