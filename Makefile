@@ -15,6 +15,8 @@ $(eval $(call environment,.venv,dev))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
 
+environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
+
 # Shows the product at work.
 demo: environments
 	@.venv/bin/python -m local.demo
