@@ -135,6 +135,20 @@ def drip(interval: float, seconds: float) -> Fault:
     return fault
 
 
+def drip_head(interval: float, seconds: float) -> Fault:
+    """Answer with a byte of a status line every so many seconds."""
+
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 ")
+        for _ in range(int(seconds / interval)):
+            handler.wfile.write(b"O")
+            if stopped(handler).wait(interval):
+                return
+
+    return fault
+
+
 def times(count: int, fault: Fault, then: Fault) -> Fault:
     """Answer the first requests in one way, and all that follow in another."""
     left = iter(range(count))

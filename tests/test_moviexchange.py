@@ -16,6 +16,7 @@ from local.faults import (
     answer,
     down,
     drip,
+    drip_head,
     huge,
     oauth_error,
     raw,
@@ -295,7 +296,16 @@ def test_a_slow_answer_is_a_time_out(log_in: Callable[[], object], mx: MovieXcha
     world.budget = 0.2
     mx.token_fault = slow(60)
 
-    with pytest.raises(MovieXchangeUnavailable, match="ReadTimeout"):
+    with pytest.raises(MovieXchangeUnavailable, match="nothing in time"):
+        log_in()
+
+
+def test_a_dripping_head_is_a_time_out(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
+    """A socket's own time-out begins anew with each byte; ours does not."""
+    world.budget = 0.3
+    mx.token_fault = drip_head(0.05, 60)
+
+    with pytest.raises(MovieXchangeUnavailable, match="nothing in time"):
         log_in()
 
 

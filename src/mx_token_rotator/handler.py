@@ -33,7 +33,7 @@ secrets_manager = boto3.client(
 session = new_session()
 
 
-@logger.inject_lambda_context(log_event=False)
+@logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Serve one request for one client ID; give its outcome, or raise what stood in the way."""
     try:
@@ -66,10 +66,7 @@ def serve(event: object, context: LambdaContext) -> Outcome:
         )
     finally:
         # Of failed refreshes too: the alarm on a token's life must hear of them.
-        if seen:
-            left = seen[-1].seconds_left(utc_now()) if seen[-1] else 0.0
-            secret = token_secret(settings.account, request.client_id)
-            count("TokenSecondsRemaining", left, MetricUnit.Seconds, TokenSecret=secret)
+        count_seconds_remaining(token_secret(settings.account, request.client_id), seen)
     if outcome.outcome == "refreshed":
         count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
     return outcome
@@ -87,6 +84,13 @@ def moviexchange(settings: Settings, time_left: Callable[[], float]) -> MovieXch
         sleep=time.sleep,
         warn=logger.warning,
     )
+
+
+def count_seconds_remaining(secret: str, seen: list[AccessToken | None]) -> None:
+    """Count the life left of what was seen published last; nothing where the secret could not be read."""
+    if seen:
+        left = seen[-1].seconds_left(utc_now()) if seen[-1] else 0.0
+        count("TokenSecondsRemaining", left, MetricUnit.Seconds, TokenSecret=secret)
 
 
 def count_failure(error: Exception) -> None:

@@ -7,6 +7,7 @@ in an error, redirects are never followed, and requests' exceptions end here.
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -230,9 +231,31 @@ class MovieXchangeOverHttps:
         headers: dict[str, str] | None,
         left: Callable[[], float],
     ) -> Answer:
-        if left() <= 0:
+        """Send once, and wait no longer than the time that is left.
+
+        A socket's time-out begins anew with each byte, and looking up a name has none; so the waiting is done here, and
+        who has not answered by then is left behind.
+        """
+        seconds = left()
+        if seconds <= 0:
             return Answer(status=None, trouble="nothing: no time was left to ask")
-        timeout = (min(CONNECT_SECONDS, left()), min(READ_SECONDS, left()))
+        waiter = ThreadPoolExecutor(max_workers=1)
+        try:
+            return waiter.submit(self._ask, method, url, data, headers, left).result(timeout=seconds)
+        except TimeoutError:
+            return Answer(status=None, trouble="nothing in time")
+        finally:
+            waiter.shutdown(wait=False)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        data: dict[str, str] | None,
+        headers: dict[str, str] | None,
+        left: Callable[[], float],
+    ) -> Answer:
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
             with self._session.request(
                 method, url, data=data, headers=headers, timeout=timeout, stream=True, allow_redirects=False
