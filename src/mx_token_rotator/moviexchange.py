@@ -177,7 +177,7 @@ class MovieXchangeOverHttps:
             "password": credentials.password,
             "client_id": client_id,
         }
-        grant = read_grant(self._send("POST", f"{self._auth_url}/connect/token", data=form))
+        grant = read_grant(self._send(requests.Request("POST", f"{self._auth_url}/connect/token", data=form)))
         if grant.lifetime is None:
             self._warn(f"The answer has no expires_in: movieXchange's documented {DOCUMENTED_LIFETIME} s are taken")
         lifetime = timedelta(seconds=grant.lifetime or DOCUMENTED_LIFETIME)
@@ -196,7 +196,7 @@ class MovieXchangeOverHttps:
         if not self._verify_path:
             return True
         headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
-        answer = self._send("GET", f"{self._api_url}{self._verify_path}", headers=headers)
+        answer = self._send(requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers))
         said = f"Verification got {answer} (Mx-Correlation-Id: {answer.correlation_id})"
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise TokenRefused(said)
@@ -205,32 +205,24 @@ class MovieXchangeOverHttps:
             self._warn(f"{said}, which is no verdict on the token")
         return passed
 
-    def _send(
-        self, method: str, url: str, *, data: dict[str, str] | None = None, headers: dict[str, str] | None = None
-    ) -> Answer:
+    def _send(self, request: requests.Request) -> Answer:
         """Send, and send again what failed in passing, as far as the wait and another try fit into the time."""
+        prepared = self._session.prepare_request(request)
         beyond = max(0.0, self._time_left() - self.LONGEST_SEND)
 
         def left() -> float:
             return self._time_left() - beyond
 
-        answer = self._try(method, url, data, headers, left)
+        answer = self._try(prepared, left)
         for wait in self.WAITS:
             wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
             if not answer.is_transient or wait_for >= left():
                 break
             self._sleep(wait_for)
-            answer = self._try(method, url, data, headers, left)
+            answer = self._try(prepared, left)
         return answer
 
-    def _try(
-        self,
-        method: str,
-        url: str,
-        data: dict[str, str] | None,
-        headers: dict[str, str] | None,
-        left: Callable[[], float],
-    ) -> Answer:
+    def _try(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Answer:
         """Send once, and wait no longer than the time that is left.
 
         A socket's time-out begins anew with each byte, and looking up a name has none; so the waiting is done here, and
@@ -241,25 +233,16 @@ class MovieXchangeOverHttps:
             return Answer(status=None, trouble="nothing: no time was left to ask")
         waiter = ThreadPoolExecutor(max_workers=1)
         try:
-            return waiter.submit(self._ask, method, url, data, headers, left).result(timeout=seconds)
+            return waiter.submit(self._ask, request, left).result(timeout=seconds)
         except TimeoutError:
             return Answer(status=None, trouble="nothing in time")
         finally:
             waiter.shutdown(wait=False)
 
-    def _ask(
-        self,
-        method: str,
-        url: str,
-        data: dict[str, str] | None,
-        headers: dict[str, str] | None,
-        left: Callable[[], float],
-    ) -> Answer:
+    def _ask(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Answer:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
-            with self._session.request(
-                method, url, data=data, headers=headers, timeout=timeout, stream=True, allow_redirects=False
-            ) as response:
+            with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
                 return Answer(
                     status=response.status_code,
                     body=_body(response, left),
