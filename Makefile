@@ -27,7 +27,7 @@ test: environments
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
-	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.

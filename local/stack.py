@@ -1,5 +1,6 @@
 """The product deployed to AWS on a laptop, as a person and an app see it."""
 
+import fcntl
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,8 +57,12 @@ class Stack:
         return physical
 
     def build(self) -> None:
-        """Build the package with `sam build`."""
-        self.aws.sam("build", "--build-dir", str(self.aws.folder / "build"))
+        """Build the package with `sam build`, one at a time: all builds share a cache."""
+        cache = HOUSE / ".aws-sam"
+        cache.mkdir(exist_ok=True)
+        with (cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.aws.sam("build", "--build-dir", str(self.aws.folder / "build"))
 
     def deploy(self) -> str:
         """Deploy what was built with `sam deploy`, and give what that printed."""

@@ -16,6 +16,7 @@ from mx_token_rotator.errors import (
     TokenRefused,
     VaultFailed,
 )
+from mx_token_rotator.vault import SecretsManagerVault
 from tests.function import ACCOUNT, REQUEST, TOKEN_SECRET, Context, Rotator, logged, metrics
 
 
@@ -232,6 +233,23 @@ def test_the_client_is_patient_for_so_long_and_no_longer(rotator: Rotator) -> No
         10,
         {"mode": "standard", "total_max_attempts": 2},
     )
+
+
+def test_the_longest_call_is_what_the_client_can_take(rotator: Rotator) -> None:
+    """Each try may take both time-outs; in between, botocore's standard mode waits for a second at most."""
+    config = rotator.module.secrets_manager.meta.config
+    tries = config.retries["total_max_attempts"]
+
+    assert tries * (config.connect_timeout + config.read_timeout) + 1 == SecretsManagerVault.LONGEST_CALL
+
+
+def test_an_invocation_forgets_the_one_before(fresh: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A warm function does not log a failure under the client ID of an earlier request."""
+    capsys.readouterr()
+    with pytest.raises(RequestInvalid):
+        fresh({})
+
+    assert "client_id" not in logged(capsys.readouterr().out)[-1]
 
 
 def test_one_cold_start_makes_one_client_and_one_session(fresh: Rotator) -> None:
