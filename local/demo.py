@@ -171,7 +171,9 @@ def show(console: Console) -> None:
 def main() -> int:
     """Show the product; give the exit status."""
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell starts what runs in the background with it ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
     try:
         show(console)
     except (StepFailed, StillWaiting, CommandFailed) as failure:
