@@ -116,7 +116,7 @@ class Demo:
 
     def wait_for_a_schedule(self) -> str:
         """Show that a schedule looks at a token that is fresh, and keeps it."""
-        ticks = eventually(lambda: [each for each in self.stack.logged() if each.get("reason") == "fresh"], within=90)
+        ticks = eventually(lambda: self.stack.outcomes("fresh"), within=90)
         return f"A schedule fired by itself; the rotator looked at {ticks[0]['client_id']}, and kept what is fresh."
 
     def token(self, client_id: str) -> dict[str, str]:

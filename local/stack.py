@@ -114,6 +114,10 @@ class Stack:
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{self.name}")
         return [event["message"] for page in pages for event in page["events"]]
 
+    def outcomes(self, reason: str) -> list[dict[str, Any]]:
+        """Read the outcomes of this reason from the log."""
+        return [line for line in self.logged() if line.get("reason") == reason]
+
     def logged(self) -> list[dict[str, Any]]:
         """Read the function's own JSON log lines, and its metrics in CloudWatch's embedded format."""
         return [json.loads(line) for line in self.log_lines() if line.startswith("{")]

@@ -13,14 +13,14 @@ from local.stack import WEBSITE, Stack
 
 KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 SECRET = "arn:aws:secretsmanager:eu-west-1:000000000000:secret"
-PLAIN = "moviexchange/staging"
+PLAIN = "plain/staging"
 ENCRYPTED = "moviexchange/mobile/staging"
 
 
 @pytest.fixture(scope="module")
 def plain(aws: LocalAws) -> Stack:
     """Deploy a stack with its defaults."""
-    stack = Stack(aws, name="plain")
+    stack = Stack(aws, {"SecretPrefix": "plain"}, name="plain")
     stack.build()
     stack.deploy()
     return stack
