@@ -2,10 +2,11 @@
 
 MiniStack's own environment runs this file, with the socket's file descriptor as its argument. Standard input is a
 pipe that nobody writes to: when its other end closes, for whatever reason, this process and the functions that it
-started end too.
+started end too, and the folder that they used is removed.
 """
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from hypercorn.__main__ import main
 def end_with_parent() -> None:
     """Wait until the pipe closes, then end the whole process group."""
     sys.stdin.buffer.read()
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,0 +1,102 @@
+"""AWS on a laptop leaves nothing behind, and the demo tells what does not happen."""
+
+import io
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from rich.console import Console
+
+from local import demo
+from local.aws import HOUSE, CommandFailed, LocalAws, local_aws
+from local.stack import StillWaiting, eventually
+
+RUN = """
+import time
+from local.aws import local_aws
+with local_aws() as aws:
+    print(aws.endpoint.rpartition(":")[2], flush=True)
+    time.sleep(60)
+"""
+
+
+def somebody_listens(port: int) -> bool:
+    """Tell whether a connection to this port is taken."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_ministack_ends_with_the_process_that_started_it(blow: signal.Signals) -> None:
+    """However that one ends: even killed, it leaves nobody at the port."""
+    command = [sys.executable, "-c", RUN]
+    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  our own
+        assert parent.stdout is not None
+        port = int(parent.stdout.readline())
+        parent.send_signal(blow)
+
+    assert eventually(lambda: not somebody_listens(port), within=10)
+
+
+def test_ministack_ends_with_its_context() -> None:
+    """Leaving it is enough."""
+    with local_aws() as running:
+        port = int(running.endpoint.rpartition(":")[2])
+
+    assert not somebody_listens(port)
+
+
+def test_its_folder_is_removed_with_it() -> None:
+    """What functions and builds left there is gone."""
+    with local_aws() as running:
+        folder = running.folder
+
+    assert not folder.exists()
+
+
+def test_a_failing_command_says_what_it_printed(aws: LocalAws) -> None:
+    """Whoever sees a deployment fail learns why."""
+    with pytest.raises(CommandFailed, match=r"sam deploy ended with 1:(.|\n)*nowhere\.yaml"):
+        aws.sam("deploy", "--template-file", "nowhere.yaml")
+
+
+def test_waiting_ends() -> None:
+    """What does not happen in time is an error."""
+    with pytest.raises(StillWaiting, match="within 0 seconds"):
+        eventually(lambda: None, within=0)
+
+
+def test_a_step_prints_one_line_where_there_is_no_terminal() -> None:
+    """What happened, and how long it took."""
+    printed = io.StringIO()
+    demo.run(Console(file=printed), "Doing", lambda: "It happened.")
+
+    assert printed.getvalue() == "  0.0 s  It happened.\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(demo.StepFailed("it"), 1), (StillWaiting("it"), 1), (CommandFailed("it"), 1), (KeyboardInterrupt(), 130)],
+)
+def test_a_demo_that_does_not_happen_ends_with_another_status(
+    monkeypatch: pytest.MonkeyPatch, end: BaseException, status: int
+) -> None:
+    """Make tells it from success."""
+
+    def show(_: Console) -> None:
+        raise end
+
+    monkeypatch.setattr(demo, "show", show)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    assert demo.main() == status
+
+
+def test_a_promise_that_is_not_kept_fails_its_step() -> None:
+    """Each step of the demo is held to what it says."""
+    with pytest.raises(demo.StepFailed, match="movieXchange refused the new token"):
+        demo.check(that=False, otherwise="movieXchange refused the new token")
