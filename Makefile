@@ -6,10 +6,11 @@ PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps -
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
 $(1)/made-from.txt: requirements/$(2).txt
-	rm -rf $(1)
-	$$(PYTHON) -m venv $(1)
-	$(1)/bin/python $$(PIP) requirements/$(2).txt 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }
-	cp requirements/$(2).txt $$@
+	@echo "Making $(1) from requirements/$(2).txt"
+	@rm -rf $(1)
+	@$$(PYTHON) -m venv $(1)
+	@$(1)/bin/python $$(PIP) requirements/$(2).txt 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }
+	@cp requirements/$(2).txt $$@
 endef
 $(eval $(call environment,.venv,dev))
 $(eval $(call environment,.venv-emulator,emulator))
