@@ -91,12 +91,17 @@ def answer(document: object) -> Fault:
     return raw(json.dumps(document).encode())
 
 
-def raw(body: bytes, content_type: str = RECORDED_TYPE, content_length: int | None = None) -> Fault:
-    """Answer 200 with exactly these bytes; with a content length beyond them, they are cut short."""
+def raw(body: bytes, content_type: str = RECORDED_TYPE) -> Fault:
+    """Answer 200 with exactly these bytes."""
+    return status(HTTPStatus.OK, body, content_type)
+
+
+def cut_off(code: int, headers: Mapping[str, str] | None = None) -> Fault:
+    """Answer with a status and a body that ends before its length is reached."""
 
     def fault(handler: BaseHTTPRequestHandler) -> None:
-        handler.close_connection = content_length is not None
-        send(handler, HTTPStatus.OK, body, content_type=content_type, content_length=content_length)
+        handler.close_connection = True
+        send(handler, code, b'{"token_type":"Bearer"', content_length=1000, headers=headers)
 
     return fault
 

@@ -1,10 +1,12 @@
 """The whole function in one process: its handler, moto's Secrets Manager, and movieXchange over a socket."""
 
+import logging
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from local.faults import status
+from local.faults import down, status
 from local.mx import MovieXchangeStandIn
 from mx_token_rotator.errors import (
     CredentialsInvalid,
@@ -216,12 +218,34 @@ def test_an_event_is_not_logged_even_when_the_environment_asks_for_it(
 
 
 def test_what_is_left_of_the_invocation_bounds_it(fresh: Rotator) -> None:
-    """With too little time for one call and its retry, the function ends itself before Lambda does."""
+    """The function ends itself before Lambda does, with time to say so."""
     context = Context()
-    context.seconds_left = 20
+    context.seconds_left = 5
 
-    with pytest.raises(RotatorError, match="No time was left for GetSecretValue"):
+    with pytest.raises(VaultFailed, match=r"GetSecretValue of \S+ failed: TimeoutError"):
         fresh(REQUEST, context)
+
+
+def test_an_api_that_takes_all_its_time_leaves_enough_to_publish(filled: Rotator, mx: MovieXchangeStandIn) -> None:
+    """A first token without a verdict is better than none."""
+    context = Context()
+
+    def hang_up_late(handler: BaseHTTPRequestHandler) -> None:
+        context.seconds_left = filled.module.SPARE_SECONDS + SecretsManagerVault.LONGEST_CALL - 0.1
+        down()(handler)
+
+    mx.api_fault = hang_up_late
+
+    assert (filled(REQUEST, context)["outcome"], filled.calls[-1]) == ("refreshed", "PutSecretValue")
+
+
+@pytest.mark.usefixtures("rotator")
+@pytest.mark.parametrize("name", ["botocore.endpoint", "botocore.parsers", "urllib3.connectionpool"])
+def test_libraries_do_not_write_what_they_send(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG they write bodies; the function's own level does not reach them."""
+    caplog.set_level(logging.DEBUG)
+
+    assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
 
 
 def test_the_client_is_patient_for_so_long_and_no_longer(rotator: Rotator) -> None:

@@ -20,7 +20,7 @@ from mx_token_rotator.refresh import refresh
 ROOMS = HOUSE / "src" / "mx_token_rotator"
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
-ALL = {"errors", "tokens", "settings", "refresh", "vault", "moviexchange"}
+ALL = {"errors", "tokens", "settings", "refresh", "deadline", "vault", "moviexchange"}
 
 
 def imports(room: str) -> set[str]:
@@ -48,8 +48,9 @@ def imports(room: str) -> set[str]:
         ("tokens", {"errors"}, set()),
         ("settings", {"errors"}, set()),
         ("refresh", {"tokens", "errors"}, set()),
-        ("vault", {"tokens", "errors"}, {"botocore"}),
-        ("moviexchange", {"tokens", "errors"}, {"requests", "urllib3"}),
+        ("deadline", set(), set()),
+        ("vault", {"tokens", "errors", "deadline"}, {"botocore"}),
+        ("moviexchange", {"tokens", "errors", "deadline"}, {"requests", "urllib3"}),
         ("handler", ALL, {"boto3", "botocore", "aws_lambda_powertools"}),
     ],
 )
@@ -162,6 +163,16 @@ def test_each_alarm_has_its_line_in_the_docs() -> None:
     }
 
     assert {name: row[0].strip("`") for name, row in table("operating.md", "Alarms").items()} == alarms
+
+
+def test_no_healthy_gap_between_ticks_rings_the_alarm() -> None:
+    """The longest time from one tick to the next that the parameters allow is shorter than the alarm's period."""
+    parameters = TEMPLATE["Parameters"]
+    allowed = re.compile(parameters["CheckEvery"]["AllowedPattern"])
+    longest = max(minutes for minutes in range(2, 1000) if allowed.fullmatch(f"rate({minutes} minutes)"))
+    alarm = TEMPLATE["Resources"]["Fn::ForEach::ClientId"][2]["Freshness&{ClientId}"]["Properties"]
+
+    assert (longest + parameters["CheckWindowMinutes"]["MaxValue"]) * 60 < alarm["Period"]
 
 
 def test_the_output_that_fills_the_credentials_is_the_remedy_of_the_error() -> None:

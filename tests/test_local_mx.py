@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from local.faults import Fault, down, huge, oauth_error, raw, redirect, slow, status, times
+from local.faults import Fault, cut_off, down, huge, oauth_error, redirect, slow, status, times
 from local.mx import MovieXchangeStandIn
 
 CHAINS = "/mxs/reference-data/v1/cinema-chains"
@@ -141,7 +141,7 @@ def test_a_fault_takes_the_place_of_the_answer(mx: MovieXchangeStandIn, fault: F
     assert ask_for_token(mx).status_code == said
 
 
-@pytest.mark.parametrize("fault", [down(), raw(b"{", content_length=10)], ids=["down", "cut off"])
+@pytest.mark.parametrize("fault", [down(), cut_off(200)], ids=["down", "cut off"])
 def test_a_connection_can_break(mx: MovieXchangeStandIn, fault: Fault) -> None:
     """Before the answer, or within it."""
     mx.token_fault = fault

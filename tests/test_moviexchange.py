@@ -14,6 +14,7 @@ from local.faults import (
     TOKEN,
     Fault,
     answer,
+    cut_off,
     down,
     drip,
     drip_head,
@@ -26,6 +27,7 @@ from local.faults import (
     times,
 )
 from local.mx import MovieXchangeStandIn
+from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import (
     CredentialsRejected,
     MovieXchangeMisbehaved,
@@ -100,7 +102,7 @@ def connect(session: requests.Session, world: World) -> Connect:
             api_url=url,
             verify_path=verify_path,
             clock=world.clock,
-            time_left=world.time_left,
+            deadline=Deadline(world.time_left),
             sleep=world.sleep,
             warn=world.warnings.append,
         )
@@ -285,7 +287,7 @@ def test_a_short_invocation_leaves_even_less_time(
 def test_without_time_nothing_is_asked(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
     """A password is not sent when nobody could wait for the answer."""
     world.budget = 0
-    with pytest.raises(MovieXchangeUnavailable, match="no time was left"):
+    with pytest.raises(MovieXchangeUnavailable, match="nothing in time"):
         log_in()
 
     assert mx.log_ins() == 0
@@ -326,9 +328,35 @@ def test_a_huge_body_is_not_read_to_its_end(log_in: Callable[[], object], mx: Mo
         log_in()
 
 
-def test_a_body_that_is_cut_off_is_no_answer(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+@pytest.mark.parametrize("location", ["http://[", "//[x]/", "/\xff"])
+def test_a_redirect_to_nowhere_is_not_even_looked_at(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, location: str
+) -> None:
+    """An address that cannot be read is no trouble of ours."""
+    mx.token_fault = redirect(location)
+
+    with pytest.raises(MovieXchangeMisbehaved, match="HTTP 302"):
+        log_in()
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(302, MovieXchangeMisbehaved), (401, CredentialsRejected), (403, MovieXchangeMisbehaved)],
+)
+def test_a_refusal_counts_even_if_its_body_breaks_off(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, code: int, error: type[RotatorError]
+) -> None:
+    """The status was said; a password is not sent again to hear the rest."""
+    mx.token_fault = cut_off(code, headers={"Location": "/elsewhere"})
+    with pytest.raises(error):
+        log_in()
+
+    assert mx.log_ins() == 1
+
+
+def test_a_token_document_that_breaks_off_is_no_answer(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
     """A connection that breaks within the body is trouble in passing."""
-    mx.token_fault = raw(b'{"token_type":"Bearer"', content_length=1000)
+    mx.token_fault = cut_off(200)
 
     with pytest.raises(MovieXchangeUnavailable, match="nothing: ProtocolError"):
         log_in()
@@ -392,7 +420,22 @@ def test_a_refused_token_is_an_error_that_names_the_correlation(
         connect(mx.url).verify(a_token())
 
 
-@pytest.mark.parametrize("fault", [status(500), status(429), status(404), redirect("/"), down()])
+def test_a_verdict_counts_even_if_its_body_breaks_off(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """A refused token is not published because the rest of the answer was lost."""
+    mx.api_fault = cut_off(403)
+
+    with pytest.raises(TokenRefused):
+        connect(mx.url).verify(a_token())
+
+
+def test_a_verdict_is_its_status_alone(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """A body without an end holds nobody up."""
+    mx.api_fault = drip(0.05, 60)
+
+    assert (connect(mx.url).verify(a_token()), len(mx.requests)) == (True, 1)
+
+
+@pytest.mark.parametrize("fault", [status(500), status(429), status(404), redirect("http://["), down()])
 def test_anything_else_is_no_verdict(connect: Connect, mx: MovieXchangeStandIn, world: World, fault: Fault) -> None:
     """Trouble at the API says nothing about the token, and is warned of."""
     mx.api_fault = fault
@@ -475,6 +518,7 @@ def test_another_error_is_misbehaviour(body: bytes) -> None:
         ("Tue, 24 Nov 2026 02:00:30 GMT", 29.5),
         ("Tue, 24 Nov 2026 01:00:00 GMT", 0),
         ("Tue, 24 Nov 2026 02:00:30", 0),
+        ("Tue, 24 Nov 2026 02:00:30 +99999999999999999999", 0),
     ],
 )
 def test_retry_after_is_read_in_both_of_its_forms(header: str, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Canaries in every secret field, over every error: none gets out by any way that there is."""
 
 import json
+import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,16 @@ def test_a_refresh_gives_no_secret_away(scene: Scene, capsys: pytest.CaptureFixt
     printed = capsys.readouterr()
 
     assert "canary" not in json.dumps(outcome) + printed.out + printed.err
+
+
+def test_a_root_logger_that_says_everything_gives_no_secret_away(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG, botocore and urllib3 write bodies; Lambda can set that level for all."""
+    caplog.set_level(logging.DEBUG)
+    scene.rotator(REQUEST)
+
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.parametrize(

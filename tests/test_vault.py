@@ -16,6 +16,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from local.aws import LocalAws
+from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import CredentialsInvalid, VaultFailed, fill_command
 from mx_token_rotator.tokens import Published
 from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, token_secret
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
 
 FILLED = {"username": "user", "password": "pass", "client_secret": "secret"}
 CLIENT_ID = a_token().client_id
-
-
-def an_hour() -> float:
-    """Leave time enough."""
-    return 3600.0
+AN_HOUR = Deadline(lambda: 3600.0)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,7 +65,7 @@ def account(client: "SecretsManagerClient") -> Iterator[str]:
 @pytest.fixture
 def vault(client: "SecretsManagerClient", account: str) -> SecretsManagerVault:
     """Give the vault of that account."""
-    return SecretsManagerVault(client, account, an_hour)
+    return SecretsManagerVault(client, account, AN_HOUR)
 
 
 def test_nothing_is_published_in_an_empty_secret(vault: SecretsManagerVault) -> None:
@@ -149,7 +146,7 @@ def test_empty_credentials_say_how_to_fill_them(vault: SecretsManagerVault, acco
 
 def test_a_secret_that_is_gone_is_told_from_an_empty_one(client: "SecretsManagerClient") -> None:
     """Nobody logs in for a token that cannot be published."""
-    vault = SecretsManagerVault(client, "nobody/staging", an_hour)
+    vault = SecretsManagerVault(client, "nobody/staging", AN_HOUR)
 
     with pytest.raises(
         VaultFailed, match=r"GetSecretValue of nobody/staging/tokens/\w+ failed: ResourceNotFoundException"
@@ -162,7 +159,7 @@ def stubbed() -> Iterator[tuple[SecretsManagerVault, Stubber]]:
     """Give a vault whose Secrets Manager answers what a test says."""
     answering = boto3.client("secretsmanager")
     with Stubber(answering) as stubber:
-        yield SecretsManagerVault(answering, "moviexchange/staging", an_hour), stubber
+        yield SecretsManagerVault(answering, "moviexchange/staging", AN_HOUR), stubber
 
 
 def test_a_version_without_a_value_is_no_value_yet(stubbed: tuple[SecretsManagerVault, Stubber]) -> None:
@@ -199,13 +196,12 @@ def test_a_secrets_manager_out_of_reach_is_a_failure_too() -> None:
     )
 
     with pytest.raises(VaultFailed, match="EndpointConnectionError"):
-        SecretsManagerVault(client, "moviexchange/staging", an_hour).credentials_version()
+        SecretsManagerVault(client, "moviexchange/staging", AN_HOUR).credentials_version()
 
 
-def test_no_call_is_begun_that_may_not_end_in_time() -> None:
+def test_a_call_ends_with_the_invocation() -> None:
     """A failure that is raised is counted; an invocation that Lambda ends is not."""
-    too_little = SecretsManagerVault.LONGEST_CALL - 0.1
-    vault = SecretsManagerVault(boto3.client("secretsmanager"), "moviexchange/staging", lambda: too_little)
+    vault = SecretsManagerVault(boto3.client("secretsmanager"), "moviexchange/staging", Deadline(lambda: 0.0))
 
-    with pytest.raises(VaultFailed, match="No time was left for DescribeSecret"):
+    with pytest.raises(VaultFailed, match="DescribeSecret of moviexchange/staging/credentials failed: TimeoutError"):
         vault.credentials_version()

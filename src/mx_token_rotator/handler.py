@@ -3,9 +3,9 @@
 Only this room reads the environment and the clock, and only it logs.
 """
 
+import logging
 import os
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps, new_session
 from mx_token_rotator.refresh import Outcome, Request, Rules, refresh
@@ -26,6 +27,9 @@ from mx_token_rotator.vault import SecretsManagerVault, token_secret
 SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a failure in
 
 logger = Logger(service="mx-token-rotator")
+for chatty in ("botocore", "urllib3"):
+    # They write requests and answers with all that is in them at DEBUG, which the function's own level may be.
+    logging.getLogger(chatty).setLevel(logging.INFO)
 secrets_manager = boto3.client(
     "secretsmanager",
     config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
@@ -50,13 +54,13 @@ def serve(event: object, context: LambdaContext) -> Outcome:
     settings = Settings.parse(os.environ)
     request = Request.parse(event, settings.client_ids)
     logger.append_keys(client_id=request.client_id)
-    time_left = seconds_of(context)
+    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000).earlier_by(SPARE_SECONDS)
     seen: list[AccessToken | None] = []
     try:
         outcome = refresh(
             request,
-            SecretsManagerVault(secrets_manager, settings.account, time_left),
-            moviexchange(settings, lambda: time_left() - SecretsManagerVault.LONGEST_CALL),
+            SecretsManagerVault(secrets_manager, settings.account, deadline),
+            moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL)),
             rules=Rules(
                 refresh_at_percent=settings.refresh_at_percent,
                 min_token_age=timedelta(seconds=settings.min_token_age_seconds),
@@ -72,7 +76,7 @@ def serve(event: object, context: LambdaContext) -> Outcome:
     return outcome
 
 
-def moviexchange(settings: Settings, time_left: Callable[[], float]) -> MovieXchangeOverHttps:
+def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchangeOverHttps:
     """Wire movieXchange to the session that lives as long as the execution environment."""
     return MovieXchangeOverHttps(
         session,
@@ -80,7 +84,7 @@ def moviexchange(settings: Settings, time_left: Callable[[], float]) -> MovieXch
         api_url=settings.api_url,
         verify_path=settings.verify_path,
         clock=utc_now,
-        time_left=time_left,
+        deadline=deadline,
         sleep=time.sleep,
         warn=logger.warning,
     )
@@ -106,11 +110,6 @@ def count(name: str, value: float, unit: MetricUnit, **dimensions: str) -> None:
     with single_metric(name=name, unit=unit, value=value, namespace="MovieXchange") as metric:
         for dimension, of in dimensions.items():
             metric.add_dimension(name=dimension, value=of)
-
-
-def seconds_of(context: LambdaContext) -> Callable[[], float]:
-    """Tell how many seconds the invocation may still use."""
-    return lambda: context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
 
 
 def utc_now() -> datetime:

@@ -7,7 +7,6 @@ in an error, redirects are never followed, and requests' exceptions end here.
 import json
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,6 +16,7 @@ from typing import ClassVar
 import requests
 from urllib3.exceptions import HTTPError
 
+from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import (
     CredentialsRejected,
     MovieXchangeMisbehaved,
@@ -34,6 +34,8 @@ LONGEST_LIFETIME = 366 * 24 * 3600
 B64TOKEN = r"[A-Za-z0-9\-._~+/]+=*"  # RFC 6750, section 2.1
 REJECTIONS = {"invalid_grant", "invalid_client", "unauthorized_client"}
 OAUTH_ERRORS = REJECTIONS | {"invalid_request", "unsupported_grant_type", "invalid_scope"}  # RFC 6749, section 5.2
+
+Read = Callable[[requests.Response, Deadline], bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,19 @@ class Grant:
     lifetime: int | None
 
 
+class _StraightSession(requests.Session):
+    """A session to which no answer is a redirect.
+
+    requests looks into a redirect that is not to be followed all the same, and reads its body without a limit.
+    """
+
+    def get_redirect_target(self, _: requests.Response) -> None:
+        """See no target."""
+
+
 def new_session() -> requests.Session:
-    """Make a session that takes no cookies and no hints from the environment (proxies, netrc, other certificates)."""
-    session = requests.Session()
+    """Make a session that takes no redirects, no cookies and no hints from the environment (proxies, netrc, …)."""
+    session = _StraightSession()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": "mx-token-rotator", "Accept": "application/json"})
@@ -130,7 +142,7 @@ def seconds_to_wait(retry_after: str, now: datetime) -> float:
         return float(retry_after[:9])
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 
@@ -151,17 +163,17 @@ class MovieXchangeOverHttps:
         api_url: str,
         verify_path: str,
         clock: Callable[[], datetime],
-        time_left: Callable[[], float],
+        deadline: Deadline,
         sleep: Callable[[float], None],
         warn: Callable[[str], None],
     ) -> None:
-        """Take both hosts, the path of verification (empty: none), and the seconds that may still be spent here."""
+        """Take both hosts, the path of verification (empty: none), and the end of what may be spent here."""
         self._session = session
         self._auth_url = auth_url
         self._api_url = api_url
         self._verify_path = verify_path
         self._clock = clock
-        self._time_left = time_left
+        self._deadline = deadline
         self._sleep = sleep
         self._warn = warn
 
@@ -177,7 +189,8 @@ class MovieXchangeOverHttps:
             "password": credentials.password,
             "client_id": client_id,
         }
-        grant = read_grant(self._send(requests.Request("POST", f"{self._auth_url}/connect/token", data=form)))
+        request = requests.Request("POST", f"{self._auth_url}/connect/token", data=form)
+        grant = read_grant(self._send(request, read=_body))
         if grant.lifetime is None:
             self._warn(f"The answer has no expires_in: movieXchange's documented {DOCUMENTED_LIFETIME} s are taken")
         lifetime = timedelta(seconds=grant.lifetime or DOCUMENTED_LIFETIME)
@@ -196,7 +209,8 @@ class MovieXchangeOverHttps:
         if not self._verify_path:
             return True
         headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
-        answer = self._send(requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers))
+        request = requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers)
+        answer = self._send(request, read=_nothing)
         said = f"Verification got {answer} (Mx-Correlation-Id: {answer.correlation_id})"
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise TokenRefused(said)
@@ -205,47 +219,32 @@ class MovieXchangeOverHttps:
             self._warn(f"{said}, which is no verdict on the token")
         return passed
 
-    def _send(self, request: requests.Request) -> Answer:
+    def _send(self, request: requests.Request, read: Read) -> Answer:
         """Send, and send again what failed in passing, as far as the wait and another try fit into the time."""
         prepared = self._session.prepare_request(request)
-        beyond = max(0.0, self._time_left() - self.LONGEST_SEND)
-
-        def left() -> float:
-            return self._time_left() - beyond
-
-        answer = self._try(prepared, left)
+        deadline = self._deadline.within(self.LONGEST_SEND)
+        answer = self._try(prepared, read, deadline)
         for wait in self.WAITS:
             wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
-            if not answer.is_transient or wait_for >= left():
+            if not answer.is_transient or wait_for >= deadline.seconds_left():
                 break
             self._sleep(wait_for)
-            answer = self._try(prepared, left)
+            answer = self._try(prepared, read, deadline)
         return answer
 
-    def _try(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Answer:
-        """Send once, and wait no longer than the time that is left.
-
-        A socket's time-out begins anew with each byte, and looking up a name has none; so the waiting is done here, and
-        who has not answered by then is left behind.
-        """
-        seconds = left()
-        if seconds <= 0:
-            return Answer(status=None, trouble="nothing: no time was left to ask")
-        waiter = ThreadPoolExecutor(max_workers=1)
+    def _try(self, request: requests.PreparedRequest, read: Read, deadline: Deadline) -> Answer:
         try:
-            return waiter.submit(self._ask, request, left).result(timeout=seconds)
+            return deadline.wait_for(lambda: self._ask(request, read, deadline))
         except TimeoutError:
             return Answer(status=None, trouble="nothing in time")
-        finally:
-            waiter.shutdown(wait=False)
 
-    def _ask(self, request: requests.PreparedRequest, left: Callable[[], float]) -> Answer:
+    def _ask(self, request: requests.PreparedRequest, read: Read, deadline: Deadline) -> Answer:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         try:
             with self._session.send(request, timeout=timeout, stream=True, allow_redirects=False) as response:
                 return Answer(
                     status=response.status_code,
-                    body=_body(response, left),
+                    body=read(response, deadline),
                     retry_after=response.headers.get("Retry-After", ""),
                     correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none")),
                 )
@@ -253,16 +252,25 @@ class MovieXchangeOverHttps:
             return Answer(status=None, trouble=f"nothing: {type(error).__name__}")
 
 
-def _body(response: requests.Response, left: Callable[[], float]) -> bytes:
-    """Read a body until it ends, is longer than allowed or takes too long, which is the peer's time-out."""
+def _nothing(_: requests.Response, __: Deadline) -> bytes:
+    """Read nothing, where the status says it all."""
+    return b""
+
+
+def _body(response: requests.Response, deadline: Deadline) -> bytes:
+    """Read a body until it ends or is longer than allowed; one that takes too long is the peer's time-out.
+
+    Half a token document is no answer. A refusal is one, also where its body breaks off.
+    """
     body = b""
-    while len(body) <= LONGEST_BODY:
-        part = response.raw.read1(LONGEST_BODY, decode_content=True)
-        if not part:
-            return body
-        body += part
-        if left() <= 0:
-            raise requests.Timeout
+    try:
+        while len(body) <= LONGEST_BODY and (part := response.raw.read1(LONGEST_BODY, decode_content=True)):
+            body += part
+            if deadline.seconds_left() <= 0:
+                raise requests.Timeout
+    except (requests.RequestException, HTTPError):
+        if response.status_code == requests.codes.ok:
+            raise
     return body
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from mx_token_rotator.errors import SettingsInvalid
 
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123, section 2.1
+HOST = rf"({LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:.]+\])"
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -59,12 +61,12 @@ def _number(environment: Mapping[str, str], name: str, allowed: range) -> int:
 def _url(environment: Mapping[str, str], name: str) -> str:
     """Read the address of a host, without a path; plain HTTP is for loopback alone."""
     meaning = "https:// and a host (http:// only for a loopback address)"
-    value = _matching(environment, name, r"https?://[\w.:\[\]-]+/?", meaning)
+    value = _matching(environment, name, rf"https?://{HOST}(:\d+)?/?", meaning)
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
         parts = None
-    if parts is None or not parts.hostname or (parts.scheme == "http" and parts.hostname not in LOOPBACK):
+    if parts is None or (parts.scheme == "http" and parts.hostname not in LOOPBACK):
         raise SettingsInvalid(f"The environment variable {name} is wrong: it should be {meaning}")
     return value.rstrip("/")

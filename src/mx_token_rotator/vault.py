@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import VaultFailed
 from mx_token_rotator.tokens import AccessToken, Credentials, Published
 
@@ -37,11 +38,11 @@ class SecretsManagerVault:
     LONGEST_CALL: ClassVar[float] = 27.0
     """Seconds that one call can take: two tries of 3 s to connect and 10 s to read, and a second between them."""
 
-    def __init__(self, client: "SecretsManagerClient", account: str, time_left: Callable[[], float]) -> None:
-        """Take a client that tries twice at most, and the seconds that the invocation still has."""
+    def __init__(self, client: "SecretsManagerClient", account: str, deadline: Deadline) -> None:
+        """Take a client that tries twice at most, and the invocation's end."""
         self._client = client
         self._account = account
-        self._time_left = time_left
+        self._deadline = deadline
 
     def published(self, client_id: str) -> Published | None:
         """Read what is published for a client ID; None where nothing ever was."""
@@ -90,13 +91,11 @@ class SecretsManagerVault:
         return (text, answer["VersionId"]) if text else None
 
     def _call(self, operation: str, name: str, call: Callable[[], Answer]) -> Answer:
-        if self._time_left() < self.LONGEST_CALL:
-            raise VaultFailed(f"No time was left for {operation} of {name}")
         try:
-            return call()
+            return self._deadline.wait_for(call)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        except BotoCoreError as error:
+        except (BotoCoreError, TimeoutError) as error:
             code, message = type(error).__name__, ""
         # AWS says ResourceNotFoundException of a secret without a value and of one that does not exist; only the
         # messages differ ("…can't find the specified secret value for staging label: AWSCURRENT").
