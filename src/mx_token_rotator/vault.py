@@ -36,7 +36,7 @@ class SecretsManagerVault:
     """One account's secrets. Every method raises VaultFailed."""
 
     LONGEST_CALL: ClassVar[float] = 27.0
-    """Seconds that one call can take: two tries of 3 s to connect and 10 s to read, and a second between them."""
+    """Seconds for one call: two tries of 3 s to connect and 10 s to read, and a second between them."""
 
     def __init__(self, client: "SecretsManagerClient", account: str, deadline: Deadline) -> None:
         """Take a client that tries twice at most, and the invocation's end."""
