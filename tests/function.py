@@ -3,8 +3,11 @@
 import json
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import ModuleType
 from typing import Any
+
+from mx_token_rotator.tokens import RFC_3339
 
 CLIENT_ID = "FooTickets_Website"
 ACCOUNT = "moviexchange/staging"
@@ -48,6 +51,13 @@ class Rotator:
             SecretId=f"{ACCOUNT}/credentials", SecretString=json.dumps(credentials)
         )
 
+    def age(self, by: timedelta) -> None:
+        """Have what is published issued so much earlier than it was."""
+        document = self.published()
+        times = {name: datetime.fromisoformat(document[name]) - by for name in ("issued_at", "expires_at")}
+        aged = document | {name: time.strftime(RFC_3339) for name, time in times.items()}
+        self.module.secrets_manager.put_secret_value(SecretId=TOKEN_SECRET, SecretString=json.dumps(aged))
+
     def published(self) -> dict[str, str]:
         """Read the token secret as an app does."""
         answer = self.module.secrets_manager.get_secret_value(SecretId=TOKEN_SECRET)
@@ -56,7 +66,7 @@ class Rotator:
 
 
 def metrics(printed: str) -> dict[str, Any]:
-    """Read the metrics out of what the function printed: under each name, its dimensions and value."""
+    """Read the metrics out of what the function printed: under each name, its dimensions, value and unit."""
     documents = [json.loads(line) for line in printed.splitlines() if '"CloudWatchMetrics"' in line]
     found = {}
     for document in documents:
@@ -64,7 +74,7 @@ def metrics(printed: str) -> dict[str, Any]:
         (dimensions,) = directive["Dimensions"]
         (metric,) = directive["Metrics"]
         (value,) = document[metric["Name"]]
-        found[metric["Name"]] = ({name: document[name] for name in dimensions}, value)
+        found[metric["Name"]] = ({name: document[name] for name in dimensions}, value, metric["Unit"])
     return found
 
 

@@ -1,12 +1,14 @@
 """The whole function in one process: its handler, moto's Secrets Manager, and movieXchange over a socket."""
 
 import logging
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from local.faults import down, status
+from local.faults import TOKEN, answer, down, status, times
 from local.mx import MovieXchangeStandIn
 from mx_token_rotator.errors import (
     CredentialsInvalid,
@@ -19,6 +21,7 @@ from mx_token_rotator.errors import (
     VaultFailed,
 )
 from mx_token_rotator.vault import SecretsManagerVault
+from tests.fakes import LIFETIME
 from tests.function import ACCOUNT, REQUEST, TOKEN_SECRET, Context, Rotator, logged, metrics
 
 
@@ -104,13 +107,85 @@ def test_a_dry_run_publishes_nothing(fresh: Rotator) -> None:
     assert fresh.published() == before
 
 
+def test_the_stacks_share_of_a_life_decides_when_a_token_is_due(
+    fresh: Rotator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RefreshAtPercent reaches the rules: a fifth of a life is too much of it here."""
+    monkeypatch.setenv("REFRESH_AT_PERCENT", "10")
+    fresh.age(LIFETIME / 5)
+
+    assert fresh(REQUEST)["reason"] == "expiring"
+
+
+def test_the_stacks_age_decides_when_a_report_counts(fresh: Rotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MinTokenAgeSeconds reaches the rules."""
+    monkeypatch.setenv("MIN_TOKEN_AGE_SECONDS", "900")
+    version_id = fresh(REQUEST)["version_id"]
+
+    assert fresh({**REQUEST, "rejected_version": version_id})["reason"] == "too young"
+
+
+def test_each_host_gets_what_is_for_it(
+    filled: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The credentials go to the authentication host, and token and client secret to the API host under VerifyPath."""
+    with MovieXchangeStandIn() as api:
+        monkeypatch.setenv("API_URL", api.url)
+        monkeypatch.setenv("VERIFY_PATH", "/another")
+        filled(REQUEST)
+
+    assert ([each.path for each in mx.requests], [each.path for each in api.requests]) == (
+        ["/connect/token"],
+        ["/another"],
+    )
+
+
+def test_a_moment_of_trouble_is_waited_out(
+    filled: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its tries the function sleeps."""
+    slept: list[float] = []
+    monkeypatch.setattr(filled.module.time, "sleep", slept.append)
+    mx.token_fault = times(1, status(503), then=answer(TOKEN))
+    mx.api_fault = status(200)
+    filled(REQUEST)
+
+    assert slept == [0.5]
+
+
+def test_a_warning_is_logged(filled: Rotator, mx: MovieXchangeStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """What movieXchange leaves out can be found in the log."""
+    mx.token_fault = answer({"token_type": "Bearer", "access_token": "an-access-token"})
+    mx.api_fault = status(200)
+    filled(REQUEST)
+    (warning,) = (line for line in logged(capsys.readouterr().out) if line["level"] == "WARNING")
+
+    assert warning["message"].startswith("The answer has no expires_in")
+
+
+def test_times_are_those_of_the_clock(filled: Rotator) -> None:
+    """A token is issued between the beginning and the end of its invocation, in whole seconds."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    filled(REQUEST)
+
+    assert before <= datetime.fromisoformat(filled.published()["issued_at"]) <= datetime.now(UTC)
+
+
+def test_a_quiet_tick_emits_the_life_left_and_nothing_else(fresh: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A custom metric costs about as much as a secret, so none is emitted without need."""
+    capsys.readouterr()
+    fresh(REQUEST)
+
+    assert set(metrics(capsys.readouterr().out)) == {"TokenSecondsRemaining"}
+
+
 def test_a_refresh_emits_the_life_left_and_its_count(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
     """Each metric bears exactly the dimensions that the alarms listen to."""
     filled(REQUEST)
 
     assert metrics(capsys.readouterr().out) == {
-        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120)),
-        "TokenRefreshed": ({"Account": ACCOUNT}, 1),
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenRefreshed": ({"Account": ACCOUNT}, 1, "Count"),
     }
 
 
@@ -124,8 +199,8 @@ def test_a_failed_refresh_still_emits_the_life_left(
         fresh({**REQUEST, "force": True})
 
     assert metrics(capsys.readouterr().out) == {
-        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120)),
-        "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1),
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1, "Count"),
     }
 
 
@@ -144,7 +219,7 @@ def test_nothing_published_has_no_life_left(rotator: Rotator, capsys: pytest.Cap
     with pytest.raises(CredentialsInvalid):
         rotator(REQUEST)
 
-    assert metrics(capsys.readouterr().out)["TokenSecondsRemaining"] == ({"TokenSecret": TOKEN_SECRET}, 0)
+    assert metrics(capsys.readouterr().out)["TokenSecondsRemaining"] == ({"TokenSecret": TOKEN_SECRET}, 0, "Seconds")
 
 
 def test_the_outcome_is_logged_without_its_wrapping(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +227,15 @@ def test_the_outcome_is_logged_without_its_wrapping(filled: Rotator, capsys: pyt
     outcome = filled(REQUEST)
     line = logged(capsys.readouterr().out)[-1]
 
-    assert {name: line[name] for name in outcome} == outcome
+    assert ({name: line[name] for name in outcome}, line["message"]) == (outcome, "refreshed: first")
+
+
+def test_a_log_line_bears_a_time_that_lambda_reads(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lambda takes a line without an RFC 3339 timestamp to be of level INFO, whatever its own level."""
+    filled(REQUEST)
+    line = logged(capsys.readouterr().out)[-1]
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+[+-]\d\d:\d\d", line["timestamp"])
 
 
 def test_a_failure_is_logged_with_who_must_act_and_how(rotator: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +256,11 @@ def test_a_bug_is_counted_under_its_own_name(
     with pytest.raises(TypeError):
         fresh(REQUEST)
 
-    assert metrics(capsys.readouterr().out)["TokenRefreshFailed"] == ({"Account": ACCOUNT, "Error": "TypeError"}, 1)
+    assert metrics(capsys.readouterr().out)["TokenRefreshFailed"] == (
+        {"Account": ACCOUNT, "Error": "TypeError"},
+        1,
+        "Count",
+    )
 
 
 def test_wrong_settings_touch_nothing(fresh: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,11 +273,12 @@ def test_wrong_settings_touch_nothing(fresh: Rotator, mx: MovieXchangeStandIn, m
     assert (fresh.calls, len(mx.requests)) == ([], before)
 
 
-def test_settings_without_an_account_are_counted_all_the_same(
-    rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("account", [None, "", " ", "canary pass word"])
+def test_settings_with_a_wrong_account_are_counted_without_it(
+    rotator: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], account: str | None
 ) -> None:
-    """CloudWatch takes no empty dimension."""
-    monkeypatch.delenv("ACCOUNT")
+    """CloudWatch takes no empty dimension, and a wrong value is told nowhere."""
+    monkeypatch.delenv("ACCOUNT") if account is None else monkeypatch.setenv("ACCOUNT", account)
     with pytest.raises(SettingsInvalid):
         rotator(REQUEST)
 
@@ -227,7 +315,7 @@ def test_what_is_left_of_the_invocation_bounds_it(fresh: Rotator) -> None:
 
 
 def test_an_api_that_takes_all_its_time_leaves_enough_to_publish(filled: Rotator, mx: MovieXchangeStandIn) -> None:
-    """A first token without a verdict is better than none."""
+    """The API is not asked again, and a first token without a verdict is published."""
     context = Context()
 
     def hang_up_late(handler: BaseHTTPRequestHandler) -> None:
@@ -236,7 +324,9 @@ def test_an_api_that_takes_all_its_time_leaves_enough_to_publish(filled: Rotator
 
     mx.api_fault = hang_up_late
 
-    assert (filled(REQUEST, context)["outcome"], filled.calls[-1]) == ("refreshed", "PutSecretValue")
+    filled(REQUEST, context)
+
+    assert ([each.method for each in mx.requests], filled.calls[-1]) == (["POST", "GET"], "PutSecretValue")
 
 
 @pytest.mark.usefixtures("rotator")

@@ -26,7 +26,7 @@ from mx_token_rotator.vault import SecretsManagerVault, token_secret
 
 SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a failure in
 
-logger = Logger(service="mx-token-rotator")
+logger = Logger(service="mx-token-rotator", use_rfc3339=True)
 for chatty in ("botocore", "urllib3"):
     # They write requests and answers with all that is in them at DEBUG, which the function's own level may be.
     logging.getLogger(chatty).setLevel(logging.INFO)
@@ -40,18 +40,20 @@ session = new_session()
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Serve one request for one client ID; give its outcome, or raise what stood in the way."""
+    account = "unknown"
     try:
-        outcome = serve(event, context)
+        settings = Settings.parse(os.environ)
+        account = settings.account
+        outcome = serve(event, context, settings)
     except Exception as error:
-        count_failure(error)
+        count_failure(error, account)
         raise
     logger.info("%s: %s", outcome.outcome, outcome.reason, **asdict(outcome))
     return asdict(outcome)
 
 
-def serve(event: object, context: LambdaContext) -> Outcome:
+def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
     """Wire the rooms together for one request, and count what it did."""
-    settings = Settings.parse(os.environ)
     request = Request.parse(event, settings.client_ids)
     logger.append_keys(client_id=request.client_id)
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000).earlier_by(SPARE_SECONDS)
@@ -97,12 +99,12 @@ def count_seconds_remaining(secret: str, seen: list[AccessToken | None]) -> None
         count("TokenSecondsRemaining", left, MetricUnit.Seconds, TokenSecret=secret)
 
 
-def count_failure(error: Exception) -> None:
+def count_failure(error: Exception, account: str) -> None:
     """Log who must act and how, and count the failure under its error's name."""
     name = type(error).__name__
     if isinstance(error, RotatorError):
         logger.error(error.problem, error=name, who=error.who, remedy=error.remedy)
-    count("TokenRefreshFailed", 1, MetricUnit.Count, Account=os.environ.get("ACCOUNT") or "unknown", Error=name)
+    count("TokenRefreshFailed", 1, MetricUnit.Count, Account=account, Error=name)
 
 
 def count(name: str, value: float, unit: MetricUnit, **dimensions: str) -> None:
