@@ -14,6 +14,7 @@ import boto3
 
 HOUSE = Path(__file__).parent.parent
 REGION = "eu-west-1"
+KEY = "test"  # MiniStack takes any, and enforces no IAM
 SERVICES = "cloudformation,cloudwatch,events,iam,kms,lambda,logs,monitoring,s3,scheduler,secretsmanager,sns,sqs,ssm,sts"
 
 
@@ -28,21 +29,21 @@ class LocalAws:
         """Take MiniStack's port, and a folder that is removed with it."""
         self.endpoint = f"http://127.0.0.1:{port}"
         self.folder = folder
+        self._profile = folder / "credentials"
+        self._profile.write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {KEY}\n")
 
     @cached_property
     def session(self) -> boto3.Session:
-        """The session of somebody who may do anything; MiniStack takes any credentials and enforces no IAM."""
-        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
+        """The session of somebody who may do anything."""
+        return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
 
     @property
     def environment(self) -> dict[str, str]:
         """What a command needs in its environment to use this account, and nothing of the person's own account."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
         return inherited | {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._profile),
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": self.endpoint,
             "SAM_CLI_TELEMETRY": "0",

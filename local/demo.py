@@ -12,6 +12,7 @@ from types import FrameType
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.aws import CommandFailed, local_aws
@@ -150,12 +151,12 @@ class Demo:
         return status
 
 
-def run(console: Console, doing: str, step: Callable[[], str]) -> None:
+def run(console: Console, doing: str, step: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
     """Take one step, with live progress on a terminal, and say what happened and how long it took."""
-    began = time.monotonic()
+    began = clock()
     with console.status(f"{doing} …"):
         happened = step()
-    console.print(f"{time.monotonic() - began:5.1f} s  {happened}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{clock() - began:5.1f} s  {happened}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show(console: Console) -> None:
@@ -176,7 +177,7 @@ def main() -> int:
         signal.signal(each, _interrupt)
     try:
         show(console)
-    except (StepFailed, StillWaiting, CommandFailed) as failure:
+    except (StepFailed, StillWaiting, CommandFailed, BotoCoreError, ClientError) as failure:
         console.print(f"FAILED: {failure}", highlight=False, markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:

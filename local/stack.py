@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from local.aws import HOUSE, LocalAws
+from local.aws import HOUSE, REGION, LocalAws
 
 WEBSITE = "FooTickets_Website"
 UPDATER = "FooTickets_OfflineUpdater"
@@ -71,10 +71,11 @@ class Stack:
             "deploy",
             *("--config-file", str(HOUSE / "samconfig.toml")),
             *("--template-file", str(self.aws.folder / "build" / "template.yaml")),
+            # `sam deploy --guided` may have saved a person's own Region and profile.
+            *("--region", REGION, "--profile", "default"),
             *("--stack-name", self.name),
             *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
             "--no-confirm-changeset",
-            "--no-fail-on-empty-changeset",
             "--no-progressbar",
         )
 

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 from rich.console import Console
 
 from local import demo
@@ -73,14 +74,21 @@ def test_waiting_ends() -> None:
 def test_a_step_prints_one_line_where_there_is_no_terminal() -> None:
     """What happened, and how long it took."""
     printed = io.StringIO()
-    demo.run(Console(file=printed), "Doing", lambda: "It happened.")
+    demo.run(Console(file=printed), "Doing", lambda: "It happened.", clock=iter([7.0, 8.5]).__next__)
 
-    assert printed.getvalue() == "  0.0 s  It happened.\n"
+    assert printed.getvalue() == "  1.5 s  It happened.\n"
 
 
 @pytest.mark.parametrize(
     ("end", "status"),
-    [(demo.StepFailed("it"), 1), (StillWaiting("it"), 1), (CommandFailed("it"), 1), (KeyboardInterrupt(), 130)],
+    [
+        (demo.StepFailed("it"), 1),
+        (StillWaiting("it"), 1),
+        (CommandFailed("it"), 1),
+        (NoCredentialsError(), 1),
+        (ClientError({}, "it"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_a_demo_that_does_not_happen_ends_with_another_status(
     monkeypatch: pytest.MonkeyPatch, end: BaseException, status: int
