@@ -7,6 +7,7 @@ PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps -
 define environment
 $(1)/made-from.txt: requirements/$(2).txt
 	@echo "Making $(1) from requirements/$(2).txt"
+	@$$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one with PYTHON=")'
 	@rm -rf $(1)
 	@$$(PYTHON) -m venv $(1)
 	@$(1)/bin/python $$(PIP) requirements/$(2).txt 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }

@@ -49,7 +49,10 @@ class RequestInvalid(RotatorError):
     """A request is not of the shape that the function takes."""
 
     who = "whoever sent the request"
-    remedy = 'Send {"client_id": "…"} with none but the members that docs/operating.md lists.'
+    remedy = (
+        'Send {"client_id": "…"} for one of the stack\'s ClientIds, with no members beside it but rejected_version, '
+        "or force and dry_run."
+    )
 
 
 class CredentialsInvalid(RotatorError):
@@ -71,7 +74,10 @@ class CredentialsRejected(RotatorError):
     """MovieXchange refuses the user name, the password or the client ID."""
 
     who = "the keeper of the credentials secret"
-    remedy = "Put the user name and password that movieXchange takes into the credentials secret; it is used at once."
+    remedy = (
+        "Put the user name and password that movieXchange takes into the credentials secret, which is used at once, "
+        "or correct ClientIds if it is the client ID that is refused."
+    )
 
 
 class TokenRefused(RotatorError):
@@ -85,7 +91,9 @@ class MovieXchangeUnavailable(RotatorError):
     """MovieXchange cannot be reached, is too slow, limits the rate, or is broken."""
 
     who = "nobody"
-    remedy = "The next tick tries again; what is published stays."
+    remedy = (
+        "The next tick tries again, and what is published stays; if it lasts, look at AuthUrl, ApiUrl and the network."
+    )
 
 
 class MovieXchangeMisbehaved(RotatorError):
