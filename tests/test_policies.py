@@ -11,6 +11,7 @@ import pytest
 from local.aws import LocalAws
 from local.stack import WEBSITE, Stack
 
+TOPIC = "arn:aws:sns:eu-west-1:000000000000:alarms"
 KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 SECRET = "arn:aws:secretsmanager:eu-west-1:000000000000:secret"
 PLAIN = "plain/staging"
@@ -28,8 +29,9 @@ def plain(aws: LocalAws) -> Stack:
 
 @pytest.fixture(scope="module")
 def encrypted(aws: LocalAws, plain: Stack) -> Stack:
-    """Deploy another account's stack beside it, with a customer managed key."""
-    stack = Stack(aws, {"SecretPrefix": "moviexchange/mobile", "KmsKeyArn": KEY}, name=f"not-{plain.name}")
+    """Deploy another account's stack beside it, with a customer managed key and a topic for alarms."""
+    parameters = {"SecretPrefix": "moviexchange/mobile", "KmsKeyArn": KEY, "AlarmTopicArn": TOPIC}
+    stack = Stack(aws, parameters, name=f"not-{plain.name}")
     stack.deploy()
     return stack
 
@@ -125,17 +127,35 @@ def test_the_scheduler_may_wake_the_rotator_and_nothing_else(plain: Stack) -> No
     }
 
 
+def trust(stack: Stack, role: str) -> list[dict[str, Any]]:
+    """Read who may take a role, and when."""
+    answer = stack.client("iam").get_role(RoleName=stack.resource(role))
+    found: list[dict[str, Any]] = answer["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    return found
+
+
+def test_lambda_alone_takes_the_rotators_role(plain: Stack) -> None:
+    """The role's trust names the service, and nobody else."""
+    assert trust(plain, "RotatorRole") == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+
+
 def test_the_scheduler_takes_its_role_for_this_stacks_schedules_alone(plain: Stack) -> None:
     """The role's trust is tied to the account and to the stack's own group of schedules."""
-    role = plain.client("iam").get_role(RoleName=plain.resource("SchedulerRole"))["Role"]
-    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-
-    assert statement["Condition"] == {
-        "StringEquals": {
-            "aws:SourceAccount": "000000000000",
-            "aws:SourceArn": f"arn:aws:scheduler:eu-west-1:000000000000:schedule-group/{plain.name}",
+    assert trust(plain, "SchedulerRole") == [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "scheduler.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": "000000000000",
+                    "aws:SourceArn": f"arn:aws:scheduler:eu-west-1:000000000000:schedule-group/{plain.name}",
+                }
+            },
         }
-    }
+    ]
 
 
 def reader(account: str) -> dict[str, Any]:
@@ -189,30 +209,41 @@ def rules_of(stack: Stack) -> str:
 def test_this_stacks_rules_alone_may_wake_the_rotator(plain: Stack) -> None:
     """The function's own policy is tied to EventBridge, the account, and rules of this stack."""
     document = json.loads(plain.client("lambda").get_policy(FunctionName=plain.name)["Policy"])
-    (statement,) = document["Statement"]
 
-    assert (statement["Principal"], statement["Condition"]) == (
-        {"Service": "events.amazonaws.com"},
+    # AWS makes up the Sid.
+    assert [statement | {"Sid": ""} for statement in document["Statement"]] == [
         {
-            "StringEquals": {"AWS:SourceAccount": "000000000000"},
-            "ArnLike": {"AWS:SourceArn": rules_of(plain)},
-        },
-    )
+            "Sid": "",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "lambda:InvokeFunction",
+            "Resource": f"arn:aws:lambda:eu-west-1:000000000000:function:{plain.name}",
+            "Condition": {
+                "StringEquals": {"AWS:SourceAccount": "000000000000"},
+                "ArnLike": {"AWS:SourceArn": rules_of(plain)},
+            },
+        }
+    ]
 
 
 def test_this_stacks_rules_alone_may_write_to_its_dead_letter_queue(plain: Stack) -> None:
     """The queue's policy is tied to EventBridge, the account, and rules of this stack."""
     sqs = plain.client("sqs")
     answer = sqs.get_queue_attributes(QueueUrl=plain.resource("DeadLetters"), AttributeNames=["Policy"])
-    (statement,) = json.loads(answer["Attributes"]["Policy"])["Statement"]
 
-    assert (statement["Principal"], statement["Condition"]) == (
-        {"Service": "events.amazonaws.com"},
+    assert json.loads(answer["Attributes"]["Policy"])["Statement"] == [
         {
-            "StringEquals": {"aws:SourceAccount": "000000000000"},
-            "ArnLike": {"aws:SourceArn": rules_of(plain)},
-        },
-    )
+            "Sid": "KeepUndeliveredEvents",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn(plain),
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": "000000000000"},
+                "ArnLike": {"aws:SourceArn": rules_of(plain)},
+            },
+        }
+    ]
 
 
 @pytest.mark.parametrize("name", ["credentials", f"tokens/{WEBSITE}"])
@@ -221,3 +252,21 @@ def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack, name: 
     secret = encrypted.client("secretsmanager").describe_secret(SecretId=f"{ENCRYPTED}/{name}")
 
     assert secret["KmsKeyId"] == KEY
+
+
+def told(stack: Stack) -> list[list[str]]:
+    """Read which topics each alarm of a stack tells, of trouble and of its end."""
+    summaries = stack.client("cloudformation").list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
+    names = [each["PhysicalResourceId"] for each in summaries if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
+    alarms = stack.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    return [topics for alarm in alarms for topics in (alarm["AlarmActions"], alarm["OKActions"])]
+
+
+def test_each_alarm_tells_the_topic_that_is_given(encrypted: Stack) -> None:
+    """Two client IDs make four alarms, and each tells of trouble and of its end."""
+    assert told(encrypted) == [[TOPIC]] * 8
+
+
+def test_without_a_topic_an_alarm_tells_nobody(plain: Stack) -> None:
+    """The alarms are there all the same, to be looked at."""
+    assert told(plain) == [[]] * 8
