@@ -3,6 +3,7 @@
 Waiting ends when the stand-in stops, so nothing outlives it.
 """
 
+import gzip
 import json
 import socket
 import struct
@@ -96,6 +97,11 @@ def raw(body: bytes, content_type: str = RECORDED_TYPE) -> Fault:
     return status(HTTPStatus.OK, body, content_type)
 
 
+def gzipped(body: bytes) -> Fault:
+    """Answer 200 with these bytes, compressed."""
+    return status(HTTPStatus.OK, gzip.compress(body), RECORDED_TYPE, headers={"Content-Encoding": "gzip"})
+
+
 def cut_off(code: int, headers: Mapping[str, str] | None = None) -> Fault:
     """Answer with a status and a body that ends before its length is reached."""
 
@@ -166,11 +172,13 @@ def times(count: int, fault: Fault, then: Fault) -> Fault:
 
 MALFORMED: dict[str, Fault] = {
     "a lifetime of 0": answer(TOKEN | {"expires_in": 0}),
+    "a lifetime of under a second": answer(TOKEN | {"expires_in": 0.9}),
     "a negative lifetime": answer(TOKEN | {"expires_in": -1}),
     "a lifetime in words": answer(TOKEN | {"expires_in": "43200"}),
     "a lifetime of true": answer(TOKEN | {"expires_in": True}),
     "no lifetime but null": answer(TOKEN | {"expires_in": None}),
     "a lifetime that is no number": raw(b'{"token_type":"Bearer","access_token":"a","expires_in":NaN}'),
+    "a lifetime of over a leap year": answer(TOKEN | {"expires_in": 366 * 24 * 3600 + 1}),
     "a lifetime without end": answer(TOKEN | {"expires_in": 10**12}),
     "no token": answer({"token_type": "Bearer", "expires_in": 43200}),
     "a token that is no text": answer(TOKEN | {"access_token": 17}),
@@ -185,6 +193,6 @@ MALFORMED: dict[str, Fault] = {
     "nested too deep": raw(b"[" * 60_000),
     "no UTF-8": raw(b'{"access_token": "\xff"}'),
     "an empty body": raw(b""),
-    "a body of over 64 KiB": raw(json.dumps(TOKEN).encode() + b" " * 65_536),
+    "a body of over 64 KiB": raw(json.dumps(TOKEN).encode().ljust(65_537)),
     "a redirect": redirect("http://127.0.0.1:1/elsewhere"),
 }

@@ -1,7 +1,8 @@
 """The invocation's end: how it moves, and that nobody waits beyond it."""
 
 from collections.abc import Iterator
-from threading import Event
+from queue import SimpleQueue
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -48,8 +49,51 @@ def test_what_a_call_raises_is_raised() -> None:
 
 def test_nobody_is_waited_for_beyond_the_end(never: Event) -> None:
     """Who has not answered by then is left behind."""
+    ended: list[bool] = []
     with pytest.raises(TimeoutError):
-        Deadline(lambda: 0.1).wait_for(never.wait)
+        Deadline(lambda: 0.1).wait_for(lambda: ended.append(never.wait(30)))
+
+    assert ended == []
+
+
+def test_no_thread_outlives_an_answer() -> None:
+    """An execution environment that serves for days does not fill up with them."""
+    thread = Deadline(lambda: 60.0).wait_for(current_thread)
+    thread.join(10)
+
+    assert not thread.is_alive()
+
+
+def test_no_thread_outlives_a_failure() -> None:
+    """Not even while somebody holds what was raised, and with it all that was at work."""
+    threads: list[Thread] = []
+
+    def fail() -> None:
+        threads.append(current_thread())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        Deadline(lambda: 60.0).wait_for(fail)
+    threads[0].join(10)
+
+    assert (threads[0].is_alive(), caught.type) == (False, ZeroDivisionError)
+
+
+def test_who_was_left_behind_ends_with_the_call(never: Event) -> None:
+    """A late answer leaves no thread either."""
+    threads: SimpleQueue[Thread] = SimpleQueue()
+
+    def hang() -> None:
+        threads.put(current_thread())
+        never.wait(30)
+
+    with pytest.raises(TimeoutError) as caught:
+        Deadline(lambda: 0.1).wait_for(hang)
+    never.set()
+    thread = threads.get(timeout=10)
+    thread.join(10)
+
+    assert (thread.is_alive(), caught.type) == (False, TimeoutError)
 
 
 def test_nothing_is_begun_after_the_end(never: Event) -> None:

@@ -1,9 +1,12 @@
 """movieXchange over a real socket, in every way in which it can answer, and the pure functions that judge it."""
 
+import json
 import ssl
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -18,6 +21,7 @@ from local.faults import (
     down,
     drip,
     drip_head,
+    gzipped,
     huge,
     oauth_error,
     raw,
@@ -170,7 +174,10 @@ def test_a_missing_lifetime_is_taken_to_be_the_documented_one(
     mx.token_fault = answer({"token_type": "Bearer", "access_token": "an-access-token"})
     token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
 
-    assert (token.expires_at - token.issued_at, len(world.warnings)) == (timedelta(hours=12), 1)
+    assert (token.expires_at - token.issued_at, world.warnings) == (
+        timedelta(hours=12),
+        ["The answer has no expires_in: movieXchange's documented 43200 s are taken"],
+    )
 
 
 def test_a_fraction_of_a_second_of_a_lifetime_is_dropped(connect: Connect, mx: MovieXchangeStandIn) -> None:
@@ -179,6 +186,17 @@ def test_a_fraction_of_a_second_of_a_lifetime_is_dropped(connect: Connect, mx: M
     token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
 
     assert token.expires_at - token.issued_at == timedelta(hours=1)
+
+
+@pytest.mark.parametrize("seconds", [1, 366 * 24 * 3600])
+def test_the_shortest_and_the_longest_lifetime_are_taken(
+    connect: Connect, mx: MovieXchangeStandIn, seconds: int
+) -> None:
+    """A token may live from a second to a leap year."""
+    mx.token_fault = answer(TOKEN | {"expires_in": seconds})
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+
+    assert token.expires_at - token.issued_at == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("fault", MALFORMED.values(), ids=MALFORMED.keys())
@@ -219,9 +237,10 @@ def test_an_oauth_refusal_rejects_the_credentials(
 ) -> None:
     """The error names the code, and nothing else of the answer."""
     mx.token_fault = oauth_error(code)
-
-    with pytest.raises(CredentialsRejected, match=f"HTTP 400 with the OAuth error {code}"):
+    with pytest.raises(CredentialsRejected) as caught:
         log_in()
+
+    assert caught.value.problem == f"The token endpoint answered HTTP 400 with the OAuth error {code}"
 
 
 def test_a_rejected_log_in_is_not_tried_again(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
@@ -261,6 +280,17 @@ def test_retry_after_is_heeded(log_in: Callable[[], object], mx: MovieXchangeSta
     assert world.slept == [7.0]
 
 
+def test_a_shorter_retry_after_does_not_shorten_our_own_wait(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World
+) -> None:
+    """A quarter of a second that movieXchange would be content with is still half of one."""
+    world.seconds = 0.25
+    mx.token_fault = times(1, status(429, headers={"Retry-After": "Tue, 24 Nov 2026 02:00:01 GMT"}), then=answer(TOKEN))
+    log_in()
+
+    assert world.slept == [0.5]
+
+
 def test_a_retry_after_beyond_the_time_left_is_not_waited_for(
     log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World
 ) -> None:
@@ -291,6 +321,14 @@ def test_without_time_nothing_is_asked(log_in: Callable[[], object], mx: MovieXc
         log_in()
 
     assert mx.log_ins() == 0
+
+
+def test_a_silent_peer_is_given_up_before_the_time_is(log_in: Callable[[], object], session: requests.Session) -> None:
+    """Three seconds to connect and ten for the next byte leave time for another try."""
+    with patch.object(session, "send", wraps=session.send) as send:
+        log_in()
+
+    assert [each.kwargs["timeout"] for each in send.call_args_list] == [(3, 10)]
 
 
 def test_a_slow_answer_is_a_time_out(log_in: Callable[[], object], mx: MovieXchangeStandIn, world: World) -> None:
@@ -328,6 +366,39 @@ def test_a_huge_body_is_not_read_to_its_end(log_in: Callable[[], object], mx: Mo
         log_in()
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [raw(json.dumps(TOKEN).encode().ljust(65_536)), gzipped(json.dumps(TOKEN).encode())],
+    ids=["64 KiB", "gzip"],
+)
+def test_an_answer_of_a_shape_that_is_still_allowed_is_taken(
+    connect: Connect, mx: MovieXchangeStandIn, fault: Fault
+) -> None:
+    """A body may be as long as the limit, and compressed, which every request offers."""
+    mx.token_fault = fault
+
+    assert connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token == TOKEN["access_token"]
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Count what is allocated."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_gzip_bomb_does_not_go_off(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
+    """What is small on the wire is held to the limit while it is inflated, too."""
+    mx.token_fault = gzipped(json.dumps(TOKEN).encode().ljust(50_000_000))
+    tracemalloc.reset_peak()
+    with pytest.raises(MovieXchangeMisbehaved, match="longer than 65536 bytes"):
+        log_in()
+
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+
+
 @pytest.mark.parametrize("location", ["http://[", "//[x]/", "/\xff"])
 def test_a_redirect_to_nowhere_is_not_even_looked_at(
     log_in: Callable[[], object], mx: MovieXchangeStandIn, location: str
@@ -363,9 +434,11 @@ def test_a_token_document_that_breaks_off_is_no_answer(log_in: Callable[[], obje
 
 
 def test_nobody_at_the_address_is_no_answer(connect: Connect, mx: MovieXchangeStandIn) -> None:
-    """A refused connection is trouble in passing."""
-    with pytest.raises(MovieXchangeUnavailable, match="nothing: ConnectionError"):
+    """A refused connection is trouble in passing, of which its kind alone is told."""
+    with pytest.raises(MovieXchangeUnavailable) as caught:
         connect("http://127.0.0.1:1").log_in(CLIENT_ID, credentials(mx))
+
+    assert caught.value.problem == "The token endpoint answered nothing: ConnectionError"
 
 
 @pytest.fixture
@@ -420,6 +493,15 @@ def test_a_refused_token_is_an_error_that_names_the_correlation(
         connect(mx.url).verify(a_token())
 
 
+def test_a_long_correlation_id_is_cut_short(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """A header without an end does not fill the log."""
+    mx.api_fault = status(403, headers={"Mx-Correlation-Id": "c" * 65})
+    with pytest.raises(TokenRefused) as caught:
+        connect(mx.url).verify(a_token())
+
+    assert caught.value.problem == f"Verification got HTTP 403 (Mx-Correlation-Id: {'c' * 64})"
+
+
 def test_a_verdict_counts_even_if_its_body_breaks_off(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """A refused token is not published because the rest of the answer was lost."""
     mx.api_fault = cut_off(403)
@@ -435,12 +517,26 @@ def test_a_verdict_is_its_status_alone(connect: Connect, mx: MovieXchangeStandIn
     assert (connect(mx.url).verify(a_token()), len(mx.requests)) == (True, 1)
 
 
-@pytest.mark.parametrize("fault", [status(500), status(429), status(404), redirect("http://["), down()])
-def test_anything_else_is_no_verdict(connect: Connect, mx: MovieXchangeStandIn, world: World, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    ("fault", "got"),
+    [
+        (status(500), "HTTP 500"),
+        (status(429), "HTTP 429"),
+        (status(404), "HTTP 404"),
+        (redirect("http://["), "HTTP 302"),
+        (down(), "nothing: ConnectionError"),
+    ],
+)
+def test_anything_else_is_no_verdict(
+    connect: Connect, mx: MovieXchangeStandIn, world: World, fault: Fault, got: str
+) -> None:
     """Trouble at the API says nothing about the token, and is warned of."""
     mx.api_fault = fault
 
-    assert (connect(mx.url).verify(a_token()), len(world.warnings)) == (False, 1)
+    assert (connect(mx.url).verify(a_token()), world.warnings) == (
+        False,
+        [f"Verification got {got} (Mx-Correlation-Id: none), which is no verdict on the token"],
+    )
 
 
 def test_without_a_path_nothing_is_verified(connect: Connect, mx: MovieXchangeStandIn) -> None:

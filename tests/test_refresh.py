@@ -330,3 +330,20 @@ def test_a_wrong_request_names_its_member_and_not_its_value(event: object, named
         Request.parse(event, {CLIENT_ID})
 
     assert (named in caught.value.problem, "canary" in str(caught.value)) == (True, False)
+
+
+def test_a_long_unknown_member_is_cut_short() -> None:
+    """Whatever is sent, the log stays readable."""
+    with pytest.raises(RequestInvalid) as caught:
+        Request.parse({"client_id": CLIENT_ID, "x" * 99: 1}, {CLIENT_ID})
+
+    assert caught.value.problem == f"The request has the unknown member '{'x' * 59}"
+
+
+def test_of_many_unknown_members_the_first_in_order_is_named() -> None:
+    """The same wrong request is always told the same."""
+    event = {f"{number:02}": 1 for number in reversed(range(100))}
+    with pytest.raises(RequestInvalid) as caught:
+        Request.parse(event, {CLIENT_ID})
+
+    assert caught.value.problem == "The request has the unknown member '00'"

@@ -22,8 +22,9 @@ from mx_token_rotator.errors import (
     TokenRefused,
     VaultFailed,
 )
-from mx_token_rotator.tokens import AccessToken, Credentials
-from tests.fakes import a_token
+from mx_token_rotator.moviexchange import Answer, Grant
+from mx_token_rotator.tokens import Credentials
+from tests.fakes import a_token, published
 from tests.function import ACCOUNT, REQUEST, Rotator
 
 CANARIES = {
@@ -33,7 +34,9 @@ CANARIES = {
     "access_token": "canary-access-token",
     "refresh_token": "canary-refresh-token",
 }
-ECHO = json.dumps({"error": "canary-password", "error_description": "canary-username", **CANARIES}).encode()
+TOLD = {"error_description": "canary-username", **CANARIES}
+ECHO = json.dumps({"error": "canary-password", **TOLD}).encode()
+KNOWN_ECHO = json.dumps({"error": "invalid_grant", **TOLD}).encode()
 
 
 @dataclass
@@ -95,6 +98,25 @@ def refused_token(scene: Scene) -> None:
     scene.mx.api_fault = status(403, ECHO, headers={"Mx-Correlation-Id": "c0ffee"})
 
 
+def no_lifetime(scene: Scene) -> None:
+    """Leave out expires_in."""
+    scene.token_endpoint(answer({"token_type": "Bearer", **CANARIES}))
+
+
+def no_verdict(scene: Scene) -> None:
+    """Have the API fail, and repeat what it was sent."""
+    scene.mx.api_fault = status(500, ECHO)
+
+
+def no_verdict_on_another(scene: Scene) -> None:
+    """Have the API fail when a token is published already, and another one was had."""
+    scene.rotator(REQUEST)
+    scene.token_endpoint(
+        answer({"token_type": "Bearer", **CANARIES, "access_token": "canary-another", "expires_in": 43200})
+    )
+    no_verdict(scene)
+
+
 def token_endpoint(fault: Fault) -> Callable[[Scene], None]:
     """Have the token endpoint answer this."""
     return lambda scene: scene.token_endpoint(fault)
@@ -109,6 +131,7 @@ CASES: list[tuple[str, Callable[[Scene], None], object, type[RotatorError]]] = [
     ("rejected credentials", token_endpoint(raw(ECHO)), REQUEST, MovieXchangeMisbehaved),
     ("a 401 that repeats them", token_endpoint(status(401, ECHO)), REQUEST, CredentialsRejected),
     ("a 400 that repeats them", token_endpoint(status(400, ECHO)), REQUEST, MovieXchangeMisbehaved),
+    ("an OAuth error that repeats them", token_endpoint(status(400, KNOWN_ECHO)), REQUEST, CredentialsRejected),
     ("a firewall's page", token_endpoint(status(403, ECHO)), REQUEST, MovieXchangeMisbehaved),
     ("a server's error", token_endpoint(status(500, ECHO)), REQUEST, MovieXchangeUnavailable),
     ("no answer", token_endpoint(down()), REQUEST, MovieXchangeUnavailable),
@@ -154,12 +177,29 @@ def test_each_error_of_the_table_is_among_the_cases() -> None:
     }
 
 
-def test_a_refresh_gives_no_secret_away(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the outcome nor logs and metrics of a success bear a canary."""
-    outcome = scene.rotator(REQUEST)
+@pytest.mark.parametrize(
+    ("arrange", "request_", "reason"),
+    [
+        (lambda _: None, REQUEST, "first"),
+        (no_lifetime, REQUEST, "first"),
+        (no_verdict, REQUEST, "first"),
+        (no_verdict_on_another, {**REQUEST, "force": True}, "unverified"),
+    ],
+    ids=["a first token", "no expires_in", "no verdict, published", "no verdict, kept"],
+)
+def test_a_refresh_gives_no_secret_away(
+    scene: Scene,
+    capsys: pytest.CaptureFixture[str],
+    arrange: Callable[[Scene], None],
+    request_: object,
+    reason: str,
+) -> None:
+    """Neither the outcome nor logs, warnings and metrics of a success bear a canary."""
+    arrange(scene)
+    outcome = scene.rotator(request_)
     printed = capsys.readouterr()
 
-    assert "canary" not in json.dumps(outcome) + printed.out + printed.err
+    assert (outcome["reason"], "canary" in json.dumps(outcome) + printed.out + printed.err) == (reason, False)
 
 
 def test_a_root_logger_that_says_everything_gives_no_secret_away(
@@ -177,9 +217,12 @@ def test_a_root_logger_that_says_everything_gives_no_secret_away(
     [
         Credentials(username="canary", password="canary", client_secret="canary", version_id="v1"),
         a_token(access_token="canary", client_secret="canary"),
+        published(access_token="canary", client_secret="canary"),
+        Answer(status=200, body=b"canary"),
+        Grant(access_token="canary", lifetime=43200),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_no_repr_shows_a_secret(value: AccessToken | Credentials) -> None:
+def test_no_repr_shows_a_secret(value: object) -> None:
     """What a debugger or an assertion prints is harmless."""
     assert "canary" not in repr(value)

@@ -26,6 +26,12 @@ def test_filled_credentials_are_read() -> None:
     assert parse(json.dumps(FILLED)) == Credentials(**FILLED, version_id="credentials-1")
 
 
+@pytest.mark.parametrize("member", ["username", "password"])
+def test_blanks_at_the_ends_of_a_member_stay(member: str) -> None:
+    """A password may end in one, and without it nobody could log in."""
+    assert getattr(parse(json.dumps(FILLED | {member: " blank "})), member) == " blank "
+
+
 def test_members_that_are_not_known_are_left_alone() -> None:
     """A keeper may note more in the secret."""
     assert parse(json.dumps(FILLED | {"note": 1})).username == "user"
@@ -64,7 +70,9 @@ def test_a_missing_member_is_named(member: str) -> None:
         parse(json.dumps({name: value for name, value in FILLED.items() if name != member}))
 
 
-@pytest.mark.parametrize("value", ["canary\n", "canary\r\nX-Injected: 1", " canary", "canary\x00", "kanárek"])
+@pytest.mark.parametrize(
+    "value", ["canary\n", "canary\r\nX-Injected: 1", " canary", "canary ", "canary\x00", "kanárek"]
+)
 def test_a_client_secret_that_no_header_takes_is_refused(value: str) -> None:
     """It would fail in every application, one by one."""
     with pytest.raises(CredentialsInvalid, match=r"client_secret of .* cannot travel in an HTTP header"):
