@@ -240,8 +240,8 @@ HOSTS = (
         ),
         (
             "SecretPrefix",
-            ["moviexchange", "moviexchange/mobile", "a_b.c-d/2/3"],
-            ["", "/moviexchange", "moviexchange/", "movie//xchange", "movie xchange", "*"],
+            ["moviexchange", "moviexchange/mobile", "a_b.c-d/2/3", "awsmovie"],
+            ["", "/moviexchange", "moviexchange/", "movie//xchange", "movie xchange", "*", "aws.moviexchange"],
         ),
         (
             "CheckEvery",
