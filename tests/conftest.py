@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from local.aws import LocalAws, local_aws
 from local.mx import MovieXchangeStandIn
+from mx_token_rotator.vault import refresh_token_secret
 from tests.function import ACCOUNT, CLIENT_ID, REQUEST, TOKEN_SECRET, Rotator
 
 
@@ -53,6 +54,7 @@ def rotator(monkeypatch: pytest.MonkeyPatch, mx: MovieXchangeStandIn) -> Iterato
         "REFRESH_AT_PERCENT": "50",
         "MIN_TOKEN_AGE_SECONDS": "0",
         "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
+        "KEEP_REFRESH_TOKEN": "false",
         "AUTH_URL": mx.url,
         "API_URL": mx.url,
     }
@@ -62,7 +64,7 @@ def rotator(monkeypatch: pytest.MonkeyPatch, mx: MovieXchangeStandIn) -> Iterato
         monkeypatch.delitem(sys.modules, "mx_token_rotator.handler", raising=False)
         monkeypatch.delitem(logging.Logger.manager.loggerDict, "mx-token-rotator", raising=False)
         started = Rotator(importlib.import_module("mx_token_rotator.handler"))
-        for secret in (f"{ACCOUNT}/credentials", TOKEN_SECRET):
+        for secret in (f"{ACCOUNT}/credentials", TOKEN_SECRET, refresh_token_secret(ACCOUNT, CLIENT_ID)):
             started.module.secrets_manager.create_secret(Name=secret)
         started.module.secrets_manager.meta.events.register(
             "before-call.secretsmanager", lambda model, **_: started.calls.append(model.name)

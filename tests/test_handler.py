@@ -204,6 +204,82 @@ def test_a_failed_refresh_still_emits_the_life_left(
     }
 
 
+def test_rejected_credentials_are_tried_once(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """The next tick sees their label, and says the same without a log-in."""
+    mx.password = "changed"
+    fresh.age(LIFETIME / 2)
+    for _ in range(2):
+        with pytest.raises(CredentialsRejected):
+            fresh(REQUEST)
+
+    assert (mx.log_ins(), fresh.calls) == (2, ["GetSecretValue", "DescribeSecret"])
+
+
+def test_new_credentials_are_tried_whatever_became_of_those_before(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
+    """A label stays with its version."""
+    mx.password = "changed"
+    with pytest.raises(CredentialsRejected):
+        fresh({**REQUEST, "force": True})
+    fresh.fill(mx.credentials())
+
+    assert fresh(REQUEST)["reason"] == "credentials changed"
+
+
+@pytest.fixture
+def netted(filled: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> Rotator:
+    """Give the function with a token that is due, a refresh token that is kept, and a password that was changed."""
+    monkeypatch.setenv("KEEP_REFRESH_TOKEN", "true")
+    mx.hands_out_refresh_tokens = True
+    filled(REQUEST)
+    filled.age(LIFETIME / 2)
+    mx.password = "changed"
+    return filled
+
+
+def test_a_refresh_token_outlives_the_password(netted: Rotator) -> None:
+    """Apps get another token, and the outcome says how."""
+    outcome = netted(REQUEST)
+
+    assert (outcome["outcome"], outcome["reason"]) == ("refreshed", "refresh grant: expiring")
+
+
+def test_a_refresh_token_can_be_used_again_and_again(netted: Rotator) -> None:
+    """Each answer brings the next one."""
+    for _ in range(3):
+        netted.age(LIFETIME / 2)
+        outcome = netted(REQUEST)
+
+    assert outcome["reason"] == "refresh grant: expiring"
+
+
+def test_the_rejection_is_counted_though_the_token_was_refreshed(
+    netted: Rotator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarm on rejected credentials rings: a person must act."""
+    capsys.readouterr()
+    netted(REQUEST)
+
+    assert metrics(capsys.readouterr().out) == {
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1, "Count"),
+        "TokenRefreshed": ({"Account": ACCOUNT}, 1, "Count"),
+    }
+
+
+def test_a_refresh_token_that_is_refused_is_used_no_more(netted: Rotator, mx: MovieXchangeStandIn) -> None:
+    """It is forgotten, and only the credentials' error is left."""
+    mx.refresh_tokens.clear()
+    for _ in range(2):
+        with pytest.raises(CredentialsRejected):
+            netted(REQUEST)
+
+    assert [each.form["grant_type"] for each in mx.requests if each.method == "POST"] == [
+        "password",
+        "password",
+        "refresh_token",
+    ]
+
+
 def test_an_unknown_life_is_not_emitted(fresh: Rotator, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the token secret cannot be read, missing data rings the alarm."""
     fresh.module.secrets_manager.delete_secret(SecretId=TOKEN_SECRET)
@@ -251,7 +327,7 @@ def test_a_bug_is_counted_under_its_own_name(
     fresh: Rotator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is no error of the house is raised and counted all the same."""
-    monkeypatch.setattr(fresh.module, "refresh", None)
+    monkeypatch.setattr(fresh.module, "Rotator", None)
     capsys.readouterr()
     with pytest.raises(TypeError):
         fresh(REQUEST)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from local.aws import HOUSE
 from mx_token_rotator.errors import CredentialsInvalid, RotatorError, fill_command
-from mx_token_rotator.refresh import refresh
+from mx_token_rotator.refresh import Rotator
 
 ROOMS = HOUSE / "src" / "mx_token_rotator"
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
@@ -76,7 +76,7 @@ def test_only_the_handler_reads_the_environment_or_the_clock_and_only_it_logs(ro
 
 def test_the_story_fits_on_one_screen() -> None:
     """A stranger reads refresh() without scrolling."""
-    assert len(inspect.getsource(refresh).splitlines()) <= 45
+    assert len(inspect.getsource(Rotator.refresh).splitlines()) <= 45
 
 
 def pins(file: str) -> dict[str, str]:

@@ -46,8 +46,8 @@ from mx_token_rotator.moviexchange import (
     read_grant,
     seconds_to_wait,
 )
-from mx_token_rotator.tokens import Credentials
-from tests.fakes import a_token
+from mx_token_rotator.tokens import Credentials, RefreshToken
+from tests.fakes import a_refresh_token, a_token
 
 CLIENT_ID = "FooTickets_Website"
 NOW = datetime(2026, 11, 24, 2, 0, 0, 500_000, tzinfo=UTC)
@@ -116,7 +116,7 @@ def connect(session: requests.Session, world: World) -> Connect:
 
 def credentials(mx: MovieXchangeStandIn) -> Credentials:
     """Give the account's credentials."""
-    return Credentials(**mx.credentials(), version_id="v1")
+    return Credentials(**mx.credentials(), version_id="v1", created_at=NOW)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def log_in(connect: Connect, mx: MovieXchangeStandIn) -> Callable[[], object]:
 
 def test_a_log_in_gives_a_token_with_all_that_apps_need(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """The recorded answer becomes the document that is published; its life counts from before the request."""
-    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token
 
     assert token == a_token(
         access_token=token.access_token,
@@ -151,18 +151,66 @@ def test_a_log_in_sends_the_form_of_the_password_grant(log_in: Callable[[], obje
     }
 
 
-def test_an_answer_with_a_refresh_token_works_too(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
-    """MovieXchange's guide says that there is one; the recorded answer has none."""
+def test_a_refresh_token_comes_with_all_that_it_takes_to_use_it(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """MovieXchange's guide says that there is one; with it goes what a token is published with."""
     mx.hands_out_refresh_tokens = True
-    log_in()
+    kept = connect(mx.url).log_in(CLIENT_ID, credentials(mx)).refresh_token
 
-    assert mx.log_ins() == 1
+    assert kept == RefreshToken(
+        refresh_token=next(iter(mx.refresh_tokens)),
+        client_secret=mx.client_secret,
+        client_id=CLIENT_ID,
+        credentials_version="v1",
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [TOKEN, *(TOKEN | {"refresh_token": each} for each in (None, "", 17, ["a"], "a\nb"))],
+    ids=["none", "null", "empty", "a number", "a list", "a line break"],
+)
+def test_an_answer_without_a_refresh_token_works_too(
+    connect: Connect, mx: MovieXchangeStandIn, document: dict[str, object]
+) -> None:
+    """The recorded answer has none, and one that is none costs no access token."""
+    mx.token_fault = answer(document)
+
+    assert connect(mx.url).log_in(CLIENT_ID, credentials(mx)).refresh_token is None
+
+
+def test_a_refresh_token_gets_another_token(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """MovieXchange takes the new token, which is published with what the refresh token was kept with."""
+    mx.hands_out_refresh_tokens = True
+    room = connect(mx.url)
+    first = room.log_in(CLIENT_ID, credentials(mx))
+    assert first.refresh_token is not None
+    second = room.renew(first.refresh_token).access_token
+
+    assert (room.verify(second), second.credentials_version) == (True, "v1")
+
+
+def test_a_refresh_sends_the_form_of_the_refresh_grant(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """Three fields; neither user name nor password is among them."""
+    mx.token_fault = answer(TOKEN)
+    connect(mx.url).renew(a_refresh_token())
+
+    assert mx.requests[0].form == {
+        "grant_type": "refresh_token",
+        "refresh_token": "a-refresh-token",
+        "client_id": CLIENT_ID,
+    }
+
+
+def test_a_refresh_token_that_is_used_up_is_refused(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """MovieXchange hands out a new one with each answer, and takes the old one no more."""
+    with pytest.raises(CredentialsRejected, match="invalid_grant"):
+        connect(mx.url).renew(a_refresh_token())
 
 
 def test_cookies_are_not_kept(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """What stands before movieXchange sets cookies; none is sent back."""
     room = connect(mx.url)
-    room.verify(room.log_in(CLIENT_ID, credentials(mx)))
+    room.verify(room.log_in(CLIENT_ID, credentials(mx)).access_token)
 
     assert mx.requests[-1].headers["Cookie"] is None
 
@@ -172,7 +220,7 @@ def test_a_missing_lifetime_is_taken_to_be_the_documented_one(
 ) -> None:
     """Without expires_in a token lives 12 hours, and a warning says so."""
     mx.token_fault = answer({"token_type": "Bearer", "access_token": "an-access-token"})
-    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token
 
     assert (token.expires_at - token.issued_at, world.warnings) == (
         timedelta(hours=12),
@@ -183,7 +231,7 @@ def test_a_missing_lifetime_is_taken_to_be_the_documented_one(
 def test_a_fraction_of_a_second_of_a_lifetime_is_dropped(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """Times are published in whole seconds, rounded towards the earlier end."""
     mx.token_fault = answer(TOKEN | {"expires_in": 3600.9})
-    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token
 
     assert token.expires_at - token.issued_at == timedelta(hours=1)
 
@@ -194,7 +242,7 @@ def test_the_shortest_and_the_longest_lifetime_are_taken(
 ) -> None:
     """A token may live from a second to a leap year."""
     mx.token_fault = answer(TOKEN | {"expires_in": seconds})
-    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx))
+    token = connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token
 
     assert token.expires_at - token.issued_at == timedelta(seconds=seconds)
 
@@ -241,6 +289,28 @@ def test_an_oauth_refusal_rejects_the_credentials(
         log_in()
 
     assert caught.value.problem == f"The token endpoint answered HTTP 400 with the OAuth error {code}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "of_client_id"),
+    [
+        (oauth_error("invalid_grant"), False),
+        (oauth_error("invalid_client", 401), True),
+        (oauth_error("unauthorized_client"), True),
+        (status(401), False),
+        (status(401, b'{"error": ["invalid_client"]}'), False),
+    ],
+    ids=["invalid_grant", "invalid_client", "unauthorized_client", "401", "401 with nonsense"],
+)
+def test_a_refusal_of_the_client_id_is_told_from_one_of_the_password(
+    log_in: Callable[[], object], mx: MovieXchangeStandIn, fault: Fault, *, of_client_id: bool
+) -> None:
+    """Another client ID may do with the same password; what does not say is taken to speak of the password."""
+    mx.token_fault = fault
+    with pytest.raises(CredentialsRejected) as caught:
+        log_in()
+
+    assert caught.value.of_client_id is of_client_id
 
 
 def test_a_rejected_log_in_is_not_tried_again(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
@@ -377,7 +447,7 @@ def test_an_answer_of_a_shape_that_is_still_allowed_is_taken(
     """A body may be as long as the limit, and compressed, which every request offers."""
     mx.token_fault = fault
 
-    assert connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token == TOKEN["access_token"]
+    assert connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token.access_token == TOKEN["access_token"]
 
 
 @pytest.fixture
@@ -479,7 +549,7 @@ def test_a_new_token_passes_verification(connect: Connect, mx: MovieXchangeStand
     """The API takes both headers."""
     room = connect(mx.url)
 
-    assert room.verify(room.log_in(CLIENT_ID, credentials(mx))) is True
+    assert room.verify(room.log_in(CLIENT_ID, credentials(mx)).access_token) is True
 
 
 @pytest.mark.parametrize("code", [401, 403])

@@ -14,6 +14,7 @@ from local.stack import WEBSITE, Stack
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:alarms"
 KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 SECRET = "arn:aws:secretsmanager:eu-west-1:000000000000:secret"
+PUBLISH = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:ListSecretVersionIds"]
 PLAIN = "plain/staging"
 ENCRYPTED = "moviexchange/mobile/staging"
 
@@ -29,8 +30,13 @@ def plain(aws: LocalAws) -> Stack:
 
 @pytest.fixture(scope="module")
 def encrypted(aws: LocalAws, plain: Stack) -> Stack:
-    """Deploy another account's stack beside it, with a customer managed key and a topic for alarms."""
-    parameters = {"SecretPrefix": "moviexchange/mobile", "KmsKeyArn": KEY, "AlarmTopicArn": TOPIC}
+    """Deploy another account's stack beside it, with a key and a topic of one's own, that keeps refresh tokens."""
+    parameters = {
+        "SecretPrefix": "moviexchange/mobile",
+        "KmsKeyArn": KEY,
+        "AlarmTopicArn": TOPIC,
+        "KeepRefreshToken": "true",
+    }
     stack = Stack(aws, parameters, name=f"not-{plain.name}")
     stack.deploy()
     return stack
@@ -62,11 +68,20 @@ def rotator_statements(stack: Stack) -> dict[str, Any]:
     """Write out what the rotator of a stack without a key of its own may do."""
     return {
         "ReadCredentials": {
-            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            "Action": [
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:ListSecretVersionIds",
+            ],
             "Resource": f"{SECRET}:{stack.account}/credentials-??????",
         },
+        "LabelRejectedCredentials": {
+            "Action": "secretsmanager:UpdateSecretVersionStage",
+            "Resource": f"{SECRET}:{stack.account}/credentials-??????",
+            "Condition": {"StringEquals": {"secretsmanager:VersionStage": "REJECTED"}},
+        },
         "ReadAndPublishTokens": {
-            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"],
+            "Action": PUBLISH,
             "Resource": f"{SECRET}:{stack.account}/tokens/*-??????",
         },
         "WriteLogs": {
@@ -91,8 +106,9 @@ def test_the_rotator_may_do_this_and_nothing_else(plain: Stack) -> None:
 
 
 def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encrypted: Stack) -> None:
-    """With a key there is one statement more, tied to Secrets Manager and to this stack's secrets."""
+    """A key adds a statement that is tied to Secrets Manager and to this stack's secrets; a safety net adds one too."""
     assert statements(encrypted, "RotatorRole", "rotator") == rotator_statements(encrypted) | {
+        "KeepRefreshTokens": {"Action": PUBLISH, "Resource": f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????"},
         "UseTheSecretsKey": {
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": KEY,
@@ -102,10 +118,11 @@ def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encr
                     "kms:EncryptionContext:SecretARN": [
                         f"{SECRET}:{ENCRYPTED}/credentials-??????",
                         f"{SECRET}:{ENCRYPTED}/tokens/*-??????",
+                        f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????",
                     ]
                 },
             },
-        }
+        },
     }
 
 
@@ -246,9 +263,9 @@ def test_this_stacks_rules_alone_may_write_to_its_dead_letter_queue(plain: Stack
     ]
 
 
-@pytest.mark.parametrize("name", ["credentials", f"tokens/{WEBSITE}"])
+@pytest.mark.parametrize("name", ["credentials", f"tokens/{WEBSITE}", f"refresh-tokens/{WEBSITE}"])
 def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack, name: str) -> None:
-    """Credentials and tokens alike."""
+    """Credentials and tokens of both kinds alike."""
     secret = encrypted.client("secretsmanager").describe_secret(SecretId=f"{ENCRYPTED}/{name}")
 
     assert secret["KmsKeyId"] == KEY
@@ -270,3 +287,10 @@ def test_each_alarm_tells_the_topic_that_is_given(encrypted: Stack) -> None:
 def test_without_a_topic_an_alarm_tells_nobody(plain: Stack) -> None:
     """The alarms are there all the same, to be looked at."""
     assert told(plain) == [[]] * 8
+
+
+def test_without_the_option_nothing_of_the_safety_net_is_deployed(plain: Stack) -> None:
+    """No secret is there that nobody asked for."""
+    secrets = plain.client("secretsmanager").list_secrets(Filters=[{"Key": "name", "Values": [PLAIN]}])["SecretList"]
+
+    assert [secret["Name"] for secret in secrets if "refresh" in secret["Name"]] == []

@@ -1,7 +1,7 @@
 """The story, told with fakes of its two roles."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,11 +18,22 @@ from mx_token_rotator.errors import (
     TokenRefused,
     VaultFailed,
 )
-from mx_token_rotator.refresh import Due, Kept, Outcome, Request, Rules, decide, refresh
-from mx_token_rotator.tokens import AccessToken, Published
-from tests.fakes import CLIENT_ID, ISSUED_AT, LIFETIME, FakeMovieXchange, FakeVault, a_token, published
+from mx_token_rotator.refresh import Due, Kept, Outcome, Request, Rotator, Rules, decide
+from mx_token_rotator.tokens import AccessToken, CredentialsVersions, Published, RefreshToken
+from tests.fakes import (
+    CLIENT_ID,
+    ISSUED_AT,
+    LIFETIME,
+    FakeMovieXchange,
+    FakeVault,
+    a_refresh_token,
+    a_token,
+    published,
+)
 
-RULES = Rules(refresh_at_percent=50, min_token_age=timedelta(seconds=900))
+RULES = Rules(refresh_at_percent=50, min_token_age=timedelta(seconds=900), keep_refresh_token=False)
+CHANGED = CredentialsVersions(current="credentials-2", labelled=frozenset({"credentials-1", "credentials-2"}))
+UNSEEN = CredentialsVersions(current="credentials-0", labelled=frozenset({"credentials-0"}))
 QUIET = Request(client_id=CLIENT_ID)
 REPORTED = Request(client_id=CLIENT_ID, rejected_version="version-1")
 FORCED = Request(client_id=CLIENT_ID, force=True)
@@ -38,11 +49,21 @@ class Scene:
     vault: FakeVault = field(default_factory=lambda: FakeVault(now=published()))
     mx: FakeMovieXchange = field(default_factory=lambda: FakeMovieXchange(a_token(access_token="another")))
     now: datetime = ISSUED_AT + AN_HOUR
+    rules: Rules = RULES
     seen: list[AccessToken | None] = field(default_factory=list)
+    reported: list[RotatorError] = field(default_factory=list)
 
     def refresh(self, request: Request = QUIET) -> Outcome:
         """Tell the story."""
-        return refresh(request, self.vault, self.mx, rules=RULES, clock=lambda: self.now, observe=self.seen.append)
+        rotator = Rotator(
+            vault=self.vault,
+            moviexchange=self.mx,
+            rules=self.rules,
+            clock=lambda: self.now,
+            observe=self.seen.append,
+            report=self.reported.append,
+        )
+        return rotator.refresh(request)
 
     def reason(self, request: Request = QUIET) -> tuple[str, str]:
         """Tell the story, and give what came of it."""
@@ -65,7 +86,7 @@ def test_a_quiet_tick_reads_the_token_and_the_credentials_version_alone() -> Non
     scene = Scene()
     scene.refresh()
 
-    assert (scene.vault.calls, scene.mx.calls) == ([f"published {CLIENT_ID}", "credentials_version"], [])
+    assert (scene.vault.calls, scene.mx.calls) == ([f"published {CLIENT_ID}", "credentials_versions"], [])
 
 
 def test_a_refresh_reads_logs_in_verifies_and_publishes_once() -> None:
@@ -74,7 +95,7 @@ def test_a_refresh_reads_logs_in_verifies_and_publishes_once() -> None:
     scene.refresh(FORCED)
 
     assert (scene.vault.calls, scene.mx.calls) == (
-        [f"published {CLIENT_ID}", "credentials_version", "credentials", "publish"],
+        [f"published {CLIENT_ID}", "credentials_versions", "credentials", "publish"],
         ["log_in", "verify another"],
     )
 
@@ -105,7 +126,7 @@ def test_a_token_is_replaced_at_half_its_life(left: timedelta, reason: tuple[str
 
 def test_a_token_of_other_credentials_is_replaced_at_once() -> None:
     """A new version of the credentials is a reason by itself."""
-    assert Scene(vault=FakeVault(now=published(), version="credentials-2")).reason() == (
+    assert Scene(vault=FakeVault(now=published(), versions=CHANGED)).reason() == (
         "refreshed",
         "credentials changed",
     )
@@ -113,7 +134,7 @@ def test_a_token_of_other_credentials_is_replaced_at_once() -> None:
 
 def test_a_new_token_bears_the_version_of_its_credentials() -> None:
     """So the next tick knows that they were used."""
-    scene = Scene(vault=FakeVault(now=published(), version="credentials-2"))
+    scene = Scene(vault=FakeVault(now=published(), versions=CHANGED))
     scene.refresh()
 
     assert scene.reason() == ("kept", "fresh")
@@ -206,7 +227,8 @@ def test_the_same_token_is_not_written_twice() -> None:
 def test_the_same_token_with_another_client_secret_is_written() -> None:
     """Apps need the new client secret, and the next tick the new version."""
     scene = Scene(
-        FakeVault(now=published(client_secret="older", credentials_version="older")), FakeMovieXchange(a_token())
+        FakeVault(now=published(client_secret="older", credentials_version="older"), replaced={"older"}),
+        FakeMovieXchange(a_token()),
     )
 
     assert scene.reason() == ("refreshed", "credentials changed")
@@ -234,7 +256,7 @@ def test_the_observer_is_told_when_nothing_usable_is_published(now: Published | 
     ("spoil", "error"),
     [
         (lambda scene: setattr(scene.vault, "trouble", {f"published {CLIENT_ID}": VaultFailed("x")}), VaultFailed),
-        (lambda scene: setattr(scene.vault, "trouble", {"credentials_version": VaultFailed("x")}), VaultFailed),
+        (lambda scene: setattr(scene.vault, "trouble", {"credentials_versions": VaultFailed("x")}), VaultFailed),
         (lambda scene: setattr(scene.vault, "trouble", {"publish": VaultFailed("x")}), VaultFailed),
         (lambda scene: setattr(scene.mx, "refusal", CredentialsRejected("x")), CredentialsRejected),
         (lambda scene: setattr(scene.mx, "refusal", MovieXchangeUnavailable("x")), MovieXchangeUnavailable),
@@ -273,11 +295,277 @@ def test_the_first_reason_that_holds_is_given(
     assert decide(held, version, request_, RULES, ISSUED_AT + after) is reason
 
 
+GUARDED = CredentialsVersions(current="credentials-1", rejected="credentials-1", labelled=frozenset({"credentials-1"}))
+REJECTED = CredentialsRejected("HTTP 400 with the OAuth error invalid_grant")
+HALF_TIME = ISSUED_AT + LIFETIME / 2
+LAST_QUARTER = ISSUED_AT + LIFETIME * 0.75
+
+
+def test_rejected_credentials_are_labelled() -> None:
+    """Whoever looks next sees that they need not be tried."""
+    scene = Scene(mx=FakeMovieXchange(a_token(), refusal=REJECTED), now=HALF_TIME)
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert scene.vault.versions.rejected == "credentials-1"
+
+
+def test_a_refused_client_id_says_nothing_of_the_credentials() -> None:
+    """Another client ID may do with them, so they are not labelled."""
+    refusal = CredentialsRejected("HTTP 400 with the OAuth error invalid_client", of_client_id=True)
+    scene = Scene(mx=FakeMovieXchange(a_token(), refusal=refusal), now=HALF_TIME)
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert scene.vault.versions.rejected is None
+
+
+@pytest.mark.parametrize("now", [ISSUED_AT, HALF_TIME, LAST_QUARTER - timedelta(seconds=1)])
+def test_credentials_that_were_rejected_are_not_tried_again(now: datetime) -> None:
+    """A quiet tick raises the error all the same, and nobody logs in."""
+    scene = Scene(FakeVault(now=published(), versions=GUARDED), now=now)
+    with pytest.raises(CredentialsRejected, match="version credentials-1 of the credentials before"):
+        scene.refresh()
+
+    assert (scene.vault.calls, scene.mx.calls) == ([f"published {CLIENT_ID}", "credentials_versions"], [])
+
+
+def test_a_first_fill_that_was_rejected_is_not_tried_again() -> None:
+    """Where no app ever had a token, there is nothing to save."""
+    scene = Scene(FakeVault(versions=GUARDED))
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert scene.mx.calls == []
+
+
+def test_a_new_version_is_tried_whatever_became_of_the_one_before() -> None:
+    """The label stays with the version that it was put on."""
+    versions = replace(CHANGED, rejected="credentials-1")
+
+    assert Scene(FakeVault(now=published(), versions=versions)).reason() == ("refreshed", "credentials changed")
+
+
+@pytest.mark.parametrize(
+    ("vault", "now", "request_", "reason"),
+    [
+        (FakeVault(now=published(), versions=GUARDED), LAST_QUARTER, QUIET, "expiring"),
+        (FakeVault(now=UNREADABLE, versions=GUARDED), ISSUED_AT, QUIET, "unreadable"),
+        (FakeVault(now=published(), versions=GUARDED), ISSUED_AT, FORCED, "forced"),
+    ],
+    ids=["in the last quarter", "where nothing is usable", "by force"],
+)
+def test_rejected_credentials_have_another_chance(
+    vault: FakeVault, now: datetime, request_: Request, reason: str
+) -> None:
+    """MovieXchange may have been mistaken; and if so, the label is taken away."""
+    scene = Scene(vault, now=now)
+
+    assert (scene.reason(request_), vault.versions.rejected) == (("refreshed", reason), None)
+
+
+def test_a_last_chance_that_fails_leaves_the_label() -> None:
+    """It is there already."""
+    scene = Scene(
+        FakeVault(now=published(), versions=GUARDED), FakeMovieXchange(a_token(), refusal=REJECTED), LAST_QUARTER
+    )
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert "label_rejected" not in scene.vault.calls
+
+
+def test_a_label_that_cannot_be_put_is_reported_beside_the_rejection() -> None:
+    """The keeper of the credentials must act, and the keeper of the role too."""
+    failure = VaultFailed("AccessDeniedException")
+    vault = FakeVault(now=published(), trouble={"label_rejected": failure})
+    scene = Scene(vault, FakeMovieXchange(a_token(), refusal=REJECTED), HALF_TIME)
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert scene.reported == [failure]
+
+
+def test_a_token_that_another_invocation_replaced_meanwhile_is_left() -> None:
+    """One version has one successor; the outcome tells of the one that is there."""
+    outcome = Scene(FakeVault(now=published(), too_late=True)).refresh(FORCED)
+
+    assert (outcome.outcome, outcome.reason, outcome.version_id) == ("kept", "superseded", "version-of-another")
+
+
+@pytest.mark.parametrize(
+    ("versions", "created_at", "replaced", "reason"),
+    [
+        (CHANGED, ISSUED_AT - AN_HOUR, set(), ("refreshed", "credentials changed")),
+        (UNSEEN, ISSUED_AT + AN_HOUR, set(), ("refreshed", "credentials changed")),
+        (UNSEEN, ISSUED_AT - AN_HOUR, {"credentials-1"}, ("refreshed", "credentials changed")),
+        (UNSEEN, ISSUED_AT - AN_HOUR, set(), ("kept", "stale read")),
+    ],
+    ids=["went back", "newer than the token", "replaced twice", "not to be seen yet"],
+)
+def test_older_credentials_than_the_tokens_own_are_used_only_if_they_came_later(
+    versions: CredentialsVersions, created_at: datetime, replaced: set[str], reason: tuple[str, str]
+) -> None:
+    """A read that lags must not undo what a better one did; a person who goes back may."""
+    vault = FakeVault(now=published(), versions=versions, created_at=created_at, replaced=replaced)
+
+    assert Scene(vault).reason() == reason
+
+
+def test_a_stale_read_costs_no_log_in() -> None:
+    """An old password is not sent."""
+    scene = Scene(FakeVault(now=published(), versions=UNSEEN))
+    scene.refresh()
+
+    assert scene.mx.calls == []
+
+
+NETTED = replace(RULES, keep_refresh_token=True)
+EMPTY = CredentialsInvalid("empty", "secret")
+
+
+def netted(now: datetime = HALF_TIME, *, vault: FakeVault | None = None, mx: FakeMovieXchange | None = None) -> Scene:
+    """Make a scene with a refresh token that is kept, and credentials that movieXchange rejects."""
+    return Scene(
+        vault or FakeVault(now=published(), kept=a_refresh_token()),
+        mx or FakeMovieXchange(a_token(access_token="another"), refusal=REJECTED),
+        now,
+        NETTED,
+    )
+
+
+def test_a_refresh_token_is_kept_before_the_token_is_published() -> None:
+    """A crash in between costs neither."""
+    scene = Scene(mx=FakeMovieXchange(a_token(access_token="another"), refresh_token="kept"), rules=NETTED)
+    scene.refresh(FORCED)
+
+    assert scene.vault.calls[2:] == [f"safety_net {CLIENT_ID}", "credentials", "keep after net-1", "publish"]
+
+
+def test_a_refresh_token_is_kept_with_all_that_it_takes_to_use_it() -> None:
+    """When it is needed, the credentials cannot be read."""
+    scene = Scene(mx=FakeMovieXchange(a_token(access_token="another"), refresh_token="kept"), rules=NETTED)
+    scene.refresh(FORCED)
+
+    assert scene.vault.kept == a_refresh_token(refresh_token="kept")
+
+
+def test_without_the_option_no_refresh_token_is_kept() -> None:
+    """It is off by default, and nothing of it is there."""
+    scene = Scene(mx=FakeMovieXchange(a_token(access_token="another"), refresh_token="kept"))
+    scene.refresh(FORCED)
+
+    assert scene.vault.kept is None
+
+
+def test_an_answer_without_a_refresh_token_leaves_the_one_that_is_kept() -> None:
+    """MovieXchange does not always hand one out."""
+    scene = netted(mx=FakeMovieXchange(a_token(access_token="another")))
+    scene.refresh()
+
+    assert scene.vault.kept == a_refresh_token()
+
+
+@pytest.mark.parametrize(
+    ("vault", "mx"),
+    [
+        (
+            FakeVault(now=published(), kept=a_refresh_token()),
+            FakeMovieXchange(a_token(access_token="another"), refusal=REJECTED),
+        ),
+        (FakeVault(now=published(), kept=a_refresh_token(), versions=GUARDED), None),
+        (FakeVault(now=published(), kept=a_refresh_token(), trouble={"credentials": EMPTY}), None),
+        (FakeVault(now=published(), kept=a_refresh_token(), trouble={"credentials": VaultFailed("gone")}), None),
+        (
+            FakeVault(now=published(), kept=a_refresh_token(), trouble={"credentials_versions": VaultFailed("gone")}),
+            None,
+        ),
+    ],
+    ids=["rejected", "rejected before", "empty", "unreadable", "gone"],
+)
+def test_where_the_credentials_cannot_be_used_the_refresh_grant_keeps_the_token_alive(
+    vault: FakeVault, mx: FakeMovieXchange | None
+) -> None:
+    """Apps keep working, and the outcome says how."""
+    scene = netted(vault=vault, mx=mx or FakeMovieXchange(a_token(access_token="another")))
+
+    assert scene.reason() == ("refreshed", "refresh grant: expiring")
+
+
+def test_the_trouble_with_the_credentials_is_reported_all_the_same() -> None:
+    """A person must act."""
+    scene = netted()
+    scene.refresh()
+
+    assert scene.reported == [REJECTED]
+
+
+@pytest.mark.parametrize(("versions", "request_"), [(GUARDED, QUIET), (CHANGED, QUIET), (CHANGED, FORCED)])
+def test_the_refresh_grant_is_not_used_while_the_token_is_fresh(
+    versions: CredentialsVersions, request_: Request
+) -> None:
+    """Nothing has to be kept alive, and the trouble is raised."""
+    scene = netted(ISSUED_AT + AN_HOUR, vault=FakeVault(now=published(), kept=a_refresh_token(), versions=versions))
+    with pytest.raises(CredentialsRejected):
+        scene.refresh(request_)
+
+    assert [call for call in scene.mx.calls if call != "log_in"] == []
+
+
+def test_without_a_refresh_token_the_trouble_is_raised() -> None:
+    """There is no net."""
+    scene = netted(vault=FakeVault(now=published()))
+    with pytest.raises(CredentialsRejected):
+        scene.refresh()
+
+    assert scene.reported == []
+
+
+@pytest.mark.parametrize(("of_client_id", "kept"), [(False, None), (True, a_refresh_token())])
+def test_a_refresh_token_that_is_refused_is_forgotten(*, of_client_id: bool, kept: RefreshToken | None) -> None:
+    """Unless it is the client ID that is refused."""
+    refusal = CredentialsRejected("refused", of_client_id=of_client_id)
+    scene = netted(mx=FakeMovieXchange(a_token(), refusal=REJECTED, refresh_refusal=refusal))
+    with pytest.raises(CredentialsRejected, match="refused"):
+        scene.refresh()
+
+    assert scene.vault.kept == kept
+
+
+def test_a_refresh_token_survives_an_outage() -> None:
+    """No answer is no refusal."""
+    trouble = MovieXchangeUnavailable("HTTP 503")
+    scene = netted(mx=FakeMovieXchange(a_token(), refusal=REJECTED, refresh_refusal=trouble))
+    with pytest.raises(MovieXchangeUnavailable):
+        scene.refresh()
+
+    assert scene.vault.kept == a_refresh_token()
+
+
+def test_an_outage_is_no_reason_for_the_refresh_grant() -> None:
+    """The password grant stays first, and a refresh token would meet the same."""
+    scene = netted(mx=FakeMovieXchange(a_token(), refusal=MovieXchangeUnavailable("HTTP 503")))
+    with pytest.raises(MovieXchangeUnavailable):
+        scene.refresh()
+
+    assert scene.mx.calls == ["log_in"]
+
+
+@pytest.mark.parametrize("call", [f"safety_net {CLIENT_ID}", "keep after net-1"])
+def test_a_net_that_fails_costs_no_token(call: str) -> None:
+    """Its failure is reported."""
+    failure = VaultFailed("AccessDeniedException")
+    vault = FakeVault(now=published(), trouble={call: failure})
+    scene = netted(vault=vault, mx=FakeMovieXchange(a_token(access_token="another"), refresh_token="kept"))
+
+    assert (scene.reason(), scene.reported) == (("refreshed", "expiring"), [failure])
+
+
 @given(percent=st.integers(10, 90), life=st.integers(60, 10**6), at=st.floats(0, 2), later=st.floats(0, 2))
 def test_a_token_that_is_due_stays_due(percent: int, life: int, at: float, later: float) -> None:
     """No tick undoes the reason of the one before."""
     held = published(expires_at=ISSUED_AT + timedelta(seconds=life))
-    rules = Rules(refresh_at_percent=percent, min_token_age=timedelta())
+    rules = Rules(refresh_at_percent=percent, min_token_age=timedelta(), keep_refresh_token=False)
     first, second = (
         decide(held, "credentials-1", QUIET, rules, ISSUED_AT + timedelta(seconds=life) * share)
         for share in (at, at + later)

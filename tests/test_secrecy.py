@@ -24,7 +24,7 @@ from mx_token_rotator.errors import (
 )
 from mx_token_rotator.moviexchange import Answer, Grant
 from mx_token_rotator.tokens import Credentials
-from tests.fakes import a_token, published
+from tests.fakes import ISSUED_AT, LIFETIME, a_refresh_token, a_token, published
 from tests.function import ACCOUNT, REQUEST, Rotator
 
 CANARIES = {
@@ -202,6 +202,21 @@ def test_a_refresh_gives_no_secret_away(
     assert (outcome["reason"], "canary" in json.dumps(outcome) + printed.out + printed.err) == (reason, False)
 
 
+def test_a_refresh_token_is_kept_and_used_in_secret(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a refresh by the refresh grant nor the rejection that it makes up for bears a canary."""
+    scene.monkeypatch.setenv("KEEP_REFRESH_TOKEN", "true")
+    scene.rotator(REQUEST)
+    scene.rotator.age(LIFETIME)
+    scene.rotator.fill({**scene.mx.credentials(), "password": ""})
+    outcome = scene.rotator(REQUEST)
+    printed = capsys.readouterr()
+
+    assert (
+        outcome["reason"].startswith("refresh grant"),
+        "canary" in json.dumps(outcome) + printed.out + printed.err,
+    ) == (True, False)
+
+
 def test_a_root_logger_that_says_everything_gives_no_secret_away(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -215,11 +230,14 @@ def test_a_root_logger_that_says_everything_gives_no_secret_away(
 @pytest.mark.parametrize(
     "value",
     [
-        Credentials(username="canary", password="canary", client_secret="canary", version_id="v1"),
+        Credentials(
+            username="canary", password="canary", client_secret="canary", version_id="v1", created_at=ISSUED_AT
+        ),
         a_token(access_token="canary", client_secret="canary"),
+        a_refresh_token(refresh_token="canary", client_secret="canary"),
         published(access_token="canary", client_secret="canary"),
         Answer(status=200, body=b"canary"),
-        Grant(access_token="canary", lifetime=43200),
+        Grant(access_token="canary", lifetime=43200, refresh_token="canary"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -11,6 +11,7 @@ RIGHT = {
     "REFRESH_AT_PERCENT": "50",
     "MIN_TOKEN_AGE_SECONDS": "900",
     "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
+    "KEEP_REFRESH_TOKEN": "false",
     "AUTH_URL": "https://auth.moviexchange.com",
     "API_URL": "https://api.moviexchange.com/",
 }
@@ -24,6 +25,7 @@ def test_right_settings_are_taken() -> None:
         refresh_at_percent=50,
         min_token_age_seconds=900,
         verify_path="/mxs/reference-data/v1/cinema-chains",
+        keep_refresh_token=False,
         auth_url="https://auth.moviexchange.com",
         api_url="https://api.moviexchange.com",
     )
@@ -55,6 +57,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("MIN_TOKEN_AGE_SECONDS", "9" * 5000),
         ("VERIFY_PATH", "canary"),
         ("VERIFY_PATH", "/canary canary"),
+        ("KEEP_REFRESH_TOKEN", "yes"),
         ("AUTH_URL", ""),
         ("AUTH_URL", "canary"),
         ("AUTH_URL", "ftp://canary"),
@@ -104,3 +107,9 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(name: str, value: str) -
 def test_what_lies_at_the_edge_is_taken(name: str, value: str) -> None:
     """Boundaries, an empty path, and plain HTTP to loopback."""
     assert str(getattr(Settings.parse(RIGHT | {name: value}), name.lower())) == value
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_the_refresh_token_is_kept_where_that_is_asked_for(value: str) -> None:
+    """CloudFormation gives a boolean as one of two words."""
+    assert Settings.parse(RIGHT | {"KEEP_REFRESH_TOKEN": value}).keep_refresh_token is (value == "true")

@@ -146,6 +146,18 @@ def test_a_rejected_password_costs_no_token(stack: Stack, account_at_mx: MovieXc
     assert (status, "Who must act: the keeper of the credentials secret" in said) == (200, True)
 
 
+def test_a_rejected_password_is_tried_once(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """The label is there for the next tick to see, which says the same and does not log in."""
+    right = account_at_mx.password
+    account_at_mx.password = "changed-at-movieXchange"
+    stack.invoke({"client_id": WEBSITE, "force": True})
+    before = account_at_mx.log_ins()
+    said = stack.invoke({"client_id": WEBSITE})["errorMessage"]
+    account_at_mx.password = right
+
+    assert (account_at_mx.log_ins() - before, said.startswith("MovieXchange rejected version")) == (0, True)
+
+
 def test_an_outage_of_moviexchange_costs_no_token(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
     """While movieXchange is away, what is published stays."""
     version = version_of(stack, WEBSITE)

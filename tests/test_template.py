@@ -69,12 +69,14 @@ ENVIRONMENT = {
     "REFRESH_AT_PERCENT": ref("RefreshAtPercent"),
     "MIN_TOKEN_AGE_SECONDS": ref("MinTokenAgeSeconds"),
     "VERIFY_PATH": ref("VerifyPath"),
+    "KEEP_REFRESH_TOKEN": ref("KeepRefreshToken"),
     "AUTH_URL": given("HasAuthUrl", ref("AuthUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Auth"]}),
     "API_URL": given("HasApiUrl", ref("ApiUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Api"]}),
 }
 PROPERTIES: dict[str, dict[str, Any]] = {
     "Credentials": {"Name": sub(f"{ACCOUNT}/credentials")} | KEY,
     "Token&{ClientId}": {"Name": sub(TOKEN)} | KEY,
+    "RefreshToken&{ClientId}": {"Name": sub(f"{ACCOUNT}/refresh-tokens/${{ClientId}}")} | KEY,
     "Rotator": {
         "FunctionName": ref("AWS::StackName"),
         "CodeUri": "src",
@@ -171,6 +173,7 @@ def test_the_credentials_alone_outlive_the_stack() -> None:
     assert {name: policies for name, policies in kept.items() if policies != (None, None)} == {
         "Credentials": ("Retain", "Retain"),
         "Token&{ClientId}": ("Delete", "Delete"),
+        "RefreshToken&{ClientId}": ("Delete", "Delete"),
         "RotatorLogs": ("Delete", "Delete"),
         "DeadLetters": ("Delete", "Delete"),
     }
@@ -180,6 +183,7 @@ def test_a_condition_holds_when_its_parameter_is_set() -> None:
     """Nothing, or no minutes, is the same as not set."""
     assert TEMPLATE["Conditions"] == {
         "HasWindow": other_than(0, "CheckWindowMinutes"),
+        "KeepsRefreshToken": {"Fn::Equals": [ref("KeepRefreshToken"), "true"]},
         "HasKmsKey": other_than("", "KmsKeyArn"),
         "HasAlarmTopic": other_than("", "AlarmTopicArn"),
         "HasAuthUrl": other_than("", "AuthUrl"),

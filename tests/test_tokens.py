@@ -1,6 +1,7 @@
 """Credentials and access tokens: what is read, what is refused, and when a token's life is over."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mx_token_rotator.errors import CredentialsInvalid
-from mx_token_rotator.tokens import AccessToken, Credentials
-from tests.fakes import CLIENT_ID, ISSUED_AT, LIFETIME, a_token
+from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersions, Published, RefreshToken
+from tests.fakes import CLIENT_ID, ISSUED_AT, LIFETIME, a_refresh_token, a_token
 
 SECRET = "moviexchange/staging/credentials"
 FILLED = {"username": "user", "password": "pass", "client_secret": "canary-secret"}
@@ -18,12 +19,12 @@ DOCUMENT = json.loads(a_token().document())
 
 def parse(text: str | None) -> Credentials:
     """Read a value of the credentials secret."""
-    return Credentials.parse(text, version_id="credentials-1", secret=SECRET)
+    return Credentials.parse(text, version_id="credentials-1", created_at=ISSUED_AT, secret=SECRET)
 
 
 def test_filled_credentials_are_read() -> None:
     """All three members, as they were put."""
-    assert parse(json.dumps(FILLED)) == Credentials(**FILLED, version_id="credentials-1")
+    assert parse(json.dumps(FILLED)) == Credentials(**FILLED, version_id="credentials-1", created_at=ISSUED_AT)
 
 
 @pytest.mark.parametrize("member", ["username", "password"])
@@ -134,6 +135,48 @@ def test_what_is_written_is_what_is_read(token: AccessToken) -> None:
 def test_anything_else_is_unreadable(text: str) -> None:
     """What the rotator would not write for this client ID is not taken for its own."""
     assert AccessToken.parse(text, client_id=CLIENT_ID) is None
+
+
+def test_a_refresh_token_is_read_as_it_was_written() -> None:
+    """With all that it takes to use it."""
+    assert RefreshToken.parse(a_refresh_token().document(), client_id=CLIENT_ID) == a_refresh_token()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no JSON", "{}", json.dumps(asdict(a_refresh_token()) | {"refresh_token": ""}), a_token().document()],
+    ids=["empty", "no JSON", "forgotten", "an empty member", "another document"],
+)
+def test_anything_else_is_no_refresh_token(text: str) -> None:
+    """What was forgotten, above all."""
+    assert RefreshToken.parse(text, client_id=CLIENT_ID) is None
+
+
+def test_a_refresh_token_of_another_client_id_is_none() -> None:
+    """MovieXchange takes it from no other."""
+    assert RefreshToken.parse(a_refresh_token().document(), client_id="SomebodyElse") is None
+
+
+@pytest.mark.parametrize(
+    ("current", "rejected", "is_rejected"),
+    [("v2", "v2", True), ("v2", "v1", False), ("v2", None, False), (None, None, False)],
+)
+def test_only_the_label_of_the_current_version_counts(
+    current: str | None, rejected: str | None, *, is_rejected: bool
+) -> None:
+    """A new version has none."""
+    assert CredentialsVersions(current=current, rejected=rejected).is_rejected is is_rejected
+
+
+@pytest.mark.parametrize(
+    ("token", "after", "running_out"),
+    [(a_token(), LIFETIME * 0.749, False), (a_token(), LIFETIME * 0.75, True), (None, timedelta(), True)],
+)
+def test_what_is_published_runs_out_in_its_last_quarter(
+    token: AccessToken | None, after: timedelta, *, running_out: bool
+) -> None:
+    """And is of no use at all where it cannot be read."""
+    assert Published(version_id="v1", token=token).is_running_out(ISSUED_AT + after) is running_out
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, 43200), (43199, 1), (43200, 0), (50000, 0)])

@@ -1,12 +1,15 @@
 """The vault's contract, the same on moto, on MiniStack and, with --real-aws, on a real account.
 
-Where the emulators are known to differ from AWS: both overwrite a version whose id is used again (AWS refuses), and
-both are consistent at once (AWS is eventually).
+Where the emulators are known to differ from AWS: both are consistent at once (AWS is eventually). MiniStack overwrites
+a version whose id is used again (AWS and moto refuse). moto lets several versions bear the same label (AWS moves it),
+and goes on giving the value from before AWSCURRENT was moved back.
 """
 
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -18,9 +21,9 @@ from moto import mock_aws
 from local.aws import LocalAws
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import CredentialsInvalid, VaultFailed, fill_command
-from mx_token_rotator.tokens import Published
-from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, token_secret
-from tests.fakes import a_token
+from mx_token_rotator.tokens import Published, SafetyNet
+from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, refresh_token_secret, token_secret
+from tests.fakes import a_refresh_token, a_token
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -54,7 +57,7 @@ def client(request: pytest.FixtureRequest) -> Iterator["SecretsManagerClient"]:
 def account(client: "SecretsManagerClient") -> Iterator[str]:
     """Make the empty secrets of an account that nobody else has."""
     name = f"mx-token-rotator-test-{uuid.uuid4().hex}/staging"
-    secrets = [credentials_secret(name), token_secret(name, CLIENT_ID)]
+    secrets = [credentials_secret(name), token_secret(name, CLIENT_ID), refresh_token_secret(name, CLIENT_ID)]
     for secret in secrets:
         client.create_secret(Name=secret)
     yield name
@@ -68,6 +71,13 @@ def vault(client: "SecretsManagerClient", account: str) -> SecretsManagerVault:
     return SecretsManagerVault(client, account, AN_HOUR)
 
 
+def publish(vault: SecretsManagerVault, *, after: str | None = None, **changes: str) -> str:
+    """Publish a token, some of whose members are changed, in time."""
+    version_id = vault.publish(a_token(**changes), after=after)
+    assert version_id is not None
+    return version_id
+
+
 def test_nothing_is_published_in_an_empty_secret(vault: SecretsManagerVault) -> None:
     """A token secret that was never written holds nothing, which is no error."""
     assert vault.published(CLIENT_ID) is None
@@ -75,15 +85,14 @@ def test_nothing_is_published_in_an_empty_secret(vault: SecretsManagerVault) -> 
 
 def test_a_published_token_is_read_back(vault: SecretsManagerVault) -> None:
     """What is published is what the next tick reads, under the version that publishing gave."""
-    version_id = vault.publish(a_token())
+    version_id = publish(vault)
 
     assert vault.published(CLIENT_ID) == Published(version_id=version_id, token=a_token())
 
 
 def test_a_second_publication_replaces_the_first(vault: SecretsManagerVault) -> None:
     """Publishing moves AWSCURRENT to the new version."""
-    vault.publish(a_token())
-    version_id = vault.publish(a_token(access_token="another"))
+    version_id = publish(vault, access_token="another", after=publish(vault))
 
     assert vault.published(CLIENT_ID) == Published(version_id=version_id, token=a_token(access_token="another"))
 
@@ -92,11 +101,43 @@ def test_the_replaced_token_stays_as_the_previous_version(
     vault: SecretsManagerVault, client: "SecretsManagerClient", account: str
 ) -> None:
     """A person can go back to AWSPREVIOUS."""
-    vault.publish(a_token())
-    vault.publish(a_token(access_token="another"))
+    publish(vault, access_token="another", after=publish(vault))
 
     answer = client.get_secret_value(SecretId=token_secret(account, CLIENT_ID), VersionStage="AWSPREVIOUS")
     assert json.loads(answer["SecretString"])["access_token"] == a_token().access_token
+
+
+def test_of_two_who_read_the_same_version_one_publishes(
+    vault: SecretsManagerVault, request: pytest.FixtureRequest
+) -> None:
+    """The second is too late, and what the first one published stays."""
+    if "ministack" in request.node.name:
+        pytest.skip("MiniStack overwrites a version whose id is used again; AWS refuses")
+    read = publish(vault)
+    version_id = publish(vault, access_token="by the first", after=read)
+    late = vault.publish(a_token(access_token="by the second"), after=read)
+
+    assert (late, vault.published(CLIENT_ID)) == (
+        None,
+        Published(version_id=version_id, token=a_token(access_token="by the first")),
+    )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_token_is_published_after_a_person_went_back(
+    vault: SecretsManagerVault, client: "SecretsManagerClient", account: str, times: int
+) -> None:
+    """The id that follows is taken by then, once for each time that somebody went back."""
+    name = token_secret(account, CLIENT_ID)
+    read = publish(vault)
+    for each in range(times):
+        newer = publish(vault, access_token=f"newer-{each}", after=read)
+        client.update_secret_version_stage(
+            SecretId=name, VersionStage="AWSCURRENT", MoveToVersionId=read, RemoveFromVersionId=newer
+        )
+    version_id = publish(vault, access_token="newest", after=read)
+
+    assert vault.published(CLIENT_ID) == Published(version_id=version_id, token=a_token(access_token="newest"))
 
 
 @pytest.mark.parametrize("value", [{"SecretString": "no JSON"}, {"SecretBinary": b"bytes"}], ids=["text", "binary"])
@@ -114,7 +155,7 @@ def test_empty_credentials_have_no_version(vault: SecretsManagerVault, request: 
     if "ministack" in request.node.name:
         pytest.skip("MiniStack gives a secret that was made without a value a version; AWS gives it none")
 
-    assert vault.credentials_version() is None
+    assert vault.credentials_versions().current is None
 
 
 def test_the_version_of_the_credentials_is_the_current_one(
@@ -124,7 +165,7 @@ def test_the_version_of_the_credentials_is_the_current_one(
     for _ in range(2):
         answer = client.put_secret_value(SecretId=credentials_secret(account), SecretString=json.dumps(FILLED))
 
-    assert vault.credentials_version() == answer["VersionId"]
+    assert vault.credentials_versions().current == answer["VersionId"]
 
 
 def test_the_credentials_are_read_with_their_version(
@@ -142,6 +183,80 @@ def test_empty_credentials_say_how_to_fill_them(vault: SecretsManagerVault, acco
         vault.credentials()
 
     assert fill_command(credentials_secret(account)) in caught.value.remedy
+
+
+def test_the_label_rejected_moves_from_version_to_version(
+    vault: SecretsManagerVault, client: "SecretsManagerClient", account: str
+) -> None:
+    """It is on one version at a time, and leaves the others' labels."""
+    first, second = (
+        client.put_secret_value(SecretId=credentials_secret(account), SecretString=json.dumps(FILLED))["VersionId"]
+        for _ in range(2)
+    )
+    vault.label_rejected(first, instead_of=None)
+    vault.label_rejected(second, instead_of=first)
+
+    versions = vault.credentials_versions()
+    assert (versions.current, versions.rejected, versions.labelled >= {first, second}) == (second, second, True)
+
+
+def test_the_label_rejected_can_be_taken_away(
+    vault: SecretsManagerVault, client: "SecretsManagerClient", account: str
+) -> None:
+    """What movieXchange takes after all bears it no more."""
+    answer = client.put_secret_value(SecretId=credentials_secret(account), SecretString=json.dumps(FILLED))
+    vault.label_rejected(answer["VersionId"], instead_of=None)
+    vault.label_rejected(None, instead_of=answer["VersionId"])
+
+    assert vault.credentials_versions().rejected is None
+
+
+def test_a_version_of_the_credentials_is_told_to_be_replaced(
+    vault: SecretsManagerVault, client: "SecretsManagerClient", account: str, request: pytest.FixtureRequest
+) -> None:
+    """Also one that bears no label any more; but not the current one, nor one that never was."""
+    if "ministack" in request.node.name:
+        pytest.skip("MiniStack forgets a version that bears no label; AWS remembers about a hundred")
+    versions = [
+        client.put_secret_value(SecretId=credentials_secret(account), SecretString=json.dumps(FILLED))["VersionId"]
+        for _ in range(3)
+    ]
+
+    assert [vault.has_replaced(each) for each in [*versions, "another"]] == [True, True, False, False]
+
+
+def test_nothing_is_kept_in_an_empty_secret(vault: SecretsManagerVault) -> None:
+    """A refresh-token secret that was never written holds none, which is no error."""
+    assert vault.safety_net(CLIENT_ID) == SafetyNet(version_id=None, refresh_token=None)
+
+
+def test_a_refresh_token_that_is_kept_is_read_back(vault: SecretsManagerVault) -> None:
+    """With all that it takes to use it."""
+    vault.keep(a_refresh_token(), after=None)
+
+    assert vault.safety_net(CLIENT_ID).refresh_token == a_refresh_token()
+
+
+def test_a_refresh_token_can_be_forgotten(vault: SecretsManagerVault) -> None:
+    """Its secret then holds none."""
+    vault.keep(a_refresh_token(), after=None)
+    vault.forget(CLIENT_ID, after=vault.safety_net(CLIENT_ID).version_id)
+
+    assert vault.safety_net(CLIENT_ID).refresh_token is None
+
+
+def test_a_newer_refresh_token_is_not_forgotten_in_the_place_of_the_one_that_was_refused(
+    vault: SecretsManagerVault, request: pytest.FixtureRequest
+) -> None:
+    """Another invocation kept it meanwhile."""
+    if "ministack" in request.node.name:
+        pytest.skip("MiniStack overwrites a version whose id is used again; AWS refuses")
+    vault.keep(a_refresh_token(), after=None)
+    refused = vault.safety_net(CLIENT_ID).version_id
+    vault.keep(a_refresh_token(refresh_token="newer"), after=refused)
+    vault.forget(CLIENT_ID, after=refused)
+
+    assert vault.safety_net(CLIENT_ID).refresh_token == a_refresh_token(refresh_token="newer")
 
 
 def test_a_secret_that_is_gone_is_told_from_an_empty_one(client: "SecretsManagerClient") -> None:
@@ -165,9 +280,44 @@ def stubbed() -> Iterator[tuple[SecretsManagerVault, Stubber]]:
 def test_a_version_without_a_value_is_no_value_yet(stubbed: tuple[SecretsManagerVault, Stubber]) -> None:
     """MiniStack gives one to a secret that was made without a value; AWS gives it no version at all."""
     vault, stubber = stubbed
-    stubber.add_response("get_secret_value", {"VersionId": "v" * 32})
+    stubber.add_response("get_secret_value", {"VersionId": "v" * 32, "CreatedDate": datetime(2026, 11, 24, tzinfo=UTC)})
 
     assert vault.published(CLIENT_ID) is None
+
+
+def test_a_list_that_does_not_know_the_taken_version_is_too_old_to_go_by(
+    stubbed: tuple[SecretsManagerVault, Stubber],
+) -> None:
+    """Reads lag behind writes: AWSCURRENT where it was says nothing if the version that took it is not there yet."""
+    vault, stubber = stubbed
+    stubber.add_client_error("put_secret_value", "ResourceExistsException")
+    stubber.add_response(
+        "list_secret_version_ids", {"Versions": [{"VersionId": "v" * 32, "VersionStages": ["AWSCURRENT"]}]}
+    )
+
+    assert vault.publish(a_token(), after="v" * 32) is None
+
+
+def test_a_long_list_of_versions_is_read_to_its_end(stubbed: tuple[SecretsManagerVault, Stubber]) -> None:
+    """Secrets Manager gives it in pages."""
+    vault, stubber = stubbed
+    stubber.add_response("list_secret_version_ids", {"Versions": [{"VersionId": "v" * 32}], "NextToken": "page-2"})
+    stubber.add_response("list_secret_version_ids", {"Versions": [{"VersionId": "w" * 32}]})
+
+    assert vault.has_replaced("w" * 32)
+
+
+@pytest.mark.parametrize(("bearer", "raised"), [("v" * 32, False), ("w" * 32, True)])
+def test_a_label_that_somebody_else_put_first_is_no_failure(
+    stubbed: tuple[SecretsManagerVault, Stubber], bearer: str, *, raised: bool
+) -> None:
+    """Two client IDs may see the same credentials rejected at the same time."""
+    vault, stubber = stubbed
+    stubber.add_client_error("update_secret_version_stage", "InvalidParameterException")
+    stubber.add_response("describe_secret", {"VersionIdsToStages": {bearer: ["AWSCURRENT", "REJECTED"]}})
+
+    with pytest.raises(VaultFailed) if raised else nullcontext():
+        vault.label_rejected("v" * 32, instead_of=None)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +332,7 @@ def test_a_failure_names_operation_secret_and_code_alone(
     stubber.add_client_error("put_secret_value", code, "Value 'canary' failed to satisfy constraint")
 
     with pytest.raises(VaultFailed) as caught:
-        vault.publish(a_token())
+        vault.publish(a_token(), after=None)
 
     assert caught.value.problem == f"PutSecretValue of moviexchange/staging/tokens/{CLIENT_ID} failed: {code}"
 
@@ -196,7 +346,7 @@ def test_a_secrets_manager_out_of_reach_is_a_failure_too() -> None:
     )
 
     with pytest.raises(VaultFailed, match="EndpointConnectionError"):
-        SecretsManagerVault(client, "moviexchange/staging", AN_HOUR).credentials_version()
+        SecretsManagerVault(client, "moviexchange/staging", AN_HOUR).credentials_versions()
 
 
 def test_a_call_ends_with_the_invocation() -> None:
@@ -204,4 +354,4 @@ def test_a_call_ends_with_the_invocation() -> None:
     vault = SecretsManagerVault(boto3.client("secretsmanager"), "moviexchange/staging", Deadline(lambda: 0.0))
 
     with pytest.raises(VaultFailed, match="DescribeSecret of moviexchange/staging/credentials failed: TimeoutError"):
-        vault.credentials_version()
+        vault.credentials_versions()

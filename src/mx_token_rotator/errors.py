@@ -79,6 +79,11 @@ class CredentialsRejected(RotatorError):
         "or correct ClientIds if it is the client ID that is refused."
     )
 
+    def __init__(self, problem: str, *, of_client_id: bool = False) -> None:
+        """Take whether it is the client ID that is refused, so that another one may do with the same credentials."""
+        super().__init__(problem)
+        self.of_client_id = of_client_id
+
 
 class TokenRefused(RotatorError):
     """MovieXchange's API refuses a token that movieXchange has just issued; it was not published."""

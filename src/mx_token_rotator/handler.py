@@ -19,7 +19,7 @@ from botocore.config import Config
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps, new_session
-from mx_token_rotator.refresh import Outcome, Request, Rules, refresh
+from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
 from mx_token_rotator.settings import Settings
 from mx_token_rotator.tokens import AccessToken
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
@@ -58,18 +58,20 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
     logger.append_keys(client_id=request.client_id)
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000).earlier_by(SPARE_SECONDS)
     seen: list[AccessToken | None] = []
+    rotator = Rotator(
+        vault=SecretsManagerVault(secrets_manager, settings.account, deadline),
+        moviexchange=moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL)),
+        rules=Rules(
+            refresh_at_percent=settings.refresh_at_percent,
+            min_token_age=timedelta(seconds=settings.min_token_age_seconds),
+            keep_refresh_token=settings.keep_refresh_token,
+        ),
+        clock=utc_now,
+        observe=seen.append,
+        report=lambda failure: count_failure(failure, settings.account),
+    )
     try:
-        outcome = refresh(
-            request,
-            SecretsManagerVault(secrets_manager, settings.account, deadline),
-            moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL)),
-            rules=Rules(
-                refresh_at_percent=settings.refresh_at_percent,
-                min_token_age=timedelta(seconds=settings.min_token_age_seconds),
-            ),
-            clock=utc_now,
-            observe=seen.append,
-        )
+        outcome = rotator.refresh(request)
     finally:
         # Of failed refreshes too: the alarm on a token's life must hear of them.
         count_seconds_remaining(token_secret(settings.account, request.client_id), seen)

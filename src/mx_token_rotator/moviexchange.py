@@ -24,7 +24,7 @@ from mx_token_rotator.errors import (
     RotatorError,
     TokenRefused,
 )
-from mx_token_rotator.tokens import AccessToken, Credentials
+from mx_token_rotator.tokens import AccessToken, Credentials, RefreshToken, TokenResponse
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
@@ -32,7 +32,9 @@ LONGEST_BODY = 64 * 1024
 DOCUMENTED_LIFETIME = 43_200  # seconds: MX's guide, where an answer leaves out expires_in
 LONGEST_LIFETIME = 366 * 24 * 3600
 B64TOKEN = r"[A-Za-z0-9\-._~+/]+=*"  # RFC 6750, section 2.1
-REJECTIONS = {"invalid_grant", "invalid_client", "unauthorized_client"}
+VSCHARS = r"[ -~]+"  # RFC 6749, appendix A.17: what a refresh token is made of
+REJECTIONS_OF_CLIENT_ID = {"invalid_client", "unauthorized_client"}
+REJECTIONS = REJECTIONS_OF_CLIENT_ID | {"invalid_grant"}
 OAUTH_ERRORS = REJECTIONS | {"invalid_request", "unsupported_grant_type", "invalid_scope"}  # RFC 6749, section 5.2
 
 Read = Callable[[requests.Response, Deadline], bytes]
@@ -60,10 +62,11 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """What a token document says; its lifetime in seconds, None where it leaves that out."""
+    """What a token document says; its lifetime in seconds and its refresh token, None where it leaves them out."""
 
     access_token: str = field(repr=False)
     lifetime: int | None
+    refresh_token: str | None = field(repr=False)
 
 
 class _StraightSession(requests.Session):
@@ -102,7 +105,7 @@ def read_grant(answer: Answer) -> Grant:
         raise MovieXchangeMisbehaved("The answer's access_token is missing, or no token of RFC 6750")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise MovieXchangeMisbehaved("The answer's token_type is not Bearer")
-    return Grant(access_token=access_token, lifetime=_lifetime(document))
+    return Grant(access_token=access_token, lifetime=_lifetime(document), refresh_token=_refresh_token(document))
 
 
 def _refusal(answer: Answer) -> RotatorError:
@@ -116,7 +119,7 @@ def _refusal(answer: Answer) -> RotatorError:
     said = f"{said} with the OAuth error {code}" if known else said
     is_client_error = answer.status is not None and answer.status // 100 == 4  # noqa: PLR2004
     if answer.status == requests.codes.unauthorized or (is_client_error and known and code in REJECTIONS):
-        return CredentialsRejected(said)
+        return CredentialsRejected(said, of_client_id=known and code in REJECTIONS_OF_CLIENT_ID)
     return MovieXchangeMisbehaved(said)
 
 
@@ -127,6 +130,12 @@ def _lifetime(document: dict[str, object]) -> int | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_LIFETIME:
         raise MovieXchangeMisbehaved("The answer's expires_in is no positive number of seconds that a token can live")
     return int(seconds)
+
+
+def _refresh_token(document: dict[str, object]) -> str | None:
+    """Take the refresh token; one that is none is as good as left out, since the access token is what counts."""
+    token = document.get("refresh_token")
+    return token if isinstance(token, str) and re.fullmatch(VSCHARS, token) else None
 
 
 def _json(body: bytes) -> object:
@@ -177,31 +186,50 @@ class MovieXchangeOverHttps:
         self._sleep = sleep
         self._warn = warn
 
-    def log_in(self, client_id: str, credentials: Credentials) -> AccessToken:
-        """Get a token by the password grant (RFC 6749, section 4.3); its life counts from before the request.
+    def log_in(self, client_id: str, credentials: Credentials) -> TokenResponse:
+        """Get a token by the password grant (RFC 6749, section 4.3).
 
         Raises CredentialsRejected, MovieXchangeUnavailable or MovieXchangeMisbehaved.
         """
+        return self._grant(
+            {"grant_type": "password", "username": credentials.username, "password": credentials.password},
+            client_id=client_id,
+            client_secret=credentials.client_secret,
+            credentials_version=credentials.version_id,
+        )
+
+    def renew(self, refresh_token: RefreshToken) -> TokenResponse:
+        """Get a token by the refresh grant (RFC 6749, section 6); without a new refresh token the old one stays good.
+
+        Raises CredentialsRejected, MovieXchangeUnavailable or MovieXchangeMisbehaved.
+        """
+        return self._grant(
+            {"grant_type": "refresh_token", "refresh_token": refresh_token.refresh_token},
+            client_id=refresh_token.client_id,
+            client_secret=refresh_token.client_secret,
+            credentials_version=refresh_token.credentials_version,
+        )
+
+    def _grant(
+        self, form: dict[str, str], *, client_id: str, client_secret: str, credentials_version: str
+    ) -> TokenResponse:
+        """Ask the token endpoint; a token's life counts from before the request."""
         asked_at = self._clock().replace(microsecond=0)
-        form = {
-            "grant_type": "password",
-            "username": credentials.username,
-            "password": credentials.password,
-            "client_id": client_id,
-        }
-        request = requests.Request("POST", f"{self._auth_url}/connect/token", data=form)
+        request = requests.Request("POST", f"{self._auth_url}/connect/token", data=form | {"client_id": client_id})
         grant = read_grant(self._send(request, read=_body))
         if grant.lifetime is None:
             self._warn(f"The answer has no expires_in: movieXchange's documented {DOCUMENTED_LIFETIME} s are taken")
         lifetime = timedelta(seconds=grant.lifetime or DOCUMENTED_LIFETIME)
-        return AccessToken(
-            access_token=grant.access_token,
-            token_type="Bearer",  # noqa: S106  a type, no secret
-            client_secret=credentials.client_secret,
-            client_id=client_id,
-            issued_at=asked_at,
-            expires_at=asked_at + lifetime,
-            credentials_version=credentials.version_id,
+        goes_with = {"client_id": client_id, "client_secret": client_secret, "credentials_version": credentials_version}
+        return TokenResponse(
+            access_token=AccessToken(
+                access_token=grant.access_token,
+                token_type="Bearer",  # noqa: S106  a type, no secret
+                issued_at=asked_at,
+                expires_at=asked_at + lifetime,
+                **goes_with,
+            ),
+            refresh_token=RefreshToken(refresh_token=grant.refresh_token, **goes_with) if grant.refresh_token else None,
         )
 
     def verify(self, token: AccessToken) -> bool:

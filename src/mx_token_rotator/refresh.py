@@ -5,15 +5,30 @@ Nothing here knows AWS, HTTP, the environment or a clock; they come in as roles.
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
-from mx_token_rotator.errors import RequestInvalid
-from mx_token_rotator.tokens import RFC_3339, AccessToken, Credentials, Published
+from mx_token_rotator.errors import (
+    CredentialsInvalid,
+    CredentialsRejected,
+    RequestInvalid,
+    RotatorError,
+    VaultFailed,
+)
+from mx_token_rotator.tokens import (
+    RFC_3339,
+    AccessToken,
+    Credentials,
+    CredentialsVersions,
+    Published,
+    RefreshToken,
+    SafetyNet,
+    TokenResponse,
+)
 
-LAST_QUARTER = 75  # percent of a token's life
+Answer = TypeVar("Answer")
 
 
 class Vault(Protocol):
@@ -22,21 +37,42 @@ class Vault(Protocol):
     def published(self, client_id: str) -> Published | None:
         """Read what is published for a client ID; None where nothing ever was."""
 
-    def credentials_version(self) -> str | None:
-        """Tell the version of the credentials without reading them; None where there is none."""
+    def credentials_versions(self) -> CredentialsVersions:
+        """Tell the versions of the credentials without reading them."""
+
+    def has_replaced(self, version_id: str) -> bool:
+        """Tell whether this version of the credentials was there, and is not the current one any more."""
 
     def credentials(self) -> Credentials:
         """Read the credentials. Raises CredentialsInvalid."""
 
-    def publish(self, token: AccessToken) -> str:
-        """Put a token in the place of what is published, in one step, and give the new version's id."""
+    def label_rejected(self, version_id: str | None, *, instead_of: str | None) -> None:
+        """Move the label REJECTED from one version of the credentials to another; None is none."""
+
+    def publish(self, token: AccessToken, *, after: str | None) -> str | None:
+        """Put a token in the place of the version that was read; give the new version's id, or None if it is too late.
+
+        One version has one successor: of those who read the same, the first one publishes.
+        """
+
+    def safety_net(self, client_id: str) -> SafetyNet:
+        """Read the refresh token that is kept for a client ID."""
+
+    def keep(self, refresh_token: RefreshToken, *, after: str | None) -> None:
+        """Keep a refresh token in the place of the version that was read, unless another took it first."""
+
+    def forget(self, client_id: str, *, after: str | None) -> None:
+        """Keep no refresh token in the place of the version that was read, unless another took it first."""
 
 
 class MovieXchange(Protocol):
-    """The two things that are asked of movieXchange."""
+    """The three things that are asked of movieXchange."""
 
-    def log_in(self, client_id: str, credentials: Credentials) -> AccessToken:
+    def log_in(self, client_id: str, credentials: Credentials) -> TokenResponse:
         """Get a token. Raises CredentialsRejected, MovieXchangeUnavailable or MovieXchangeMisbehaved."""
+
+    def renew(self, refresh_token: RefreshToken) -> TokenResponse:
+        """Get a token without the credentials. Raises the same; CredentialsRejected of the refresh token."""
 
     def verify(self, token: AccessToken) -> bool:
         """Show a token to the API: True where it passed, False where there was no verdict. Raises TokenRefused."""
@@ -61,14 +97,17 @@ class Kept(StrEnum):
     TOO_YOUNG = "too young"
     SAME_TOKEN = "same token"  # noqa: S105  a reason, no secret
     UNVERIFIED = "unverified"
+    SUPERSEDED = "superseded"
+    STALE_READ = "stale read"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """When a token is replaced: RefreshAtPercent and MinTokenAgeSeconds."""
+    """What the stack decides: RefreshAtPercent, MinTokenAgeSeconds and KeepRefreshToken."""
 
     refresh_at_percent: int
     min_token_age: timedelta
+    keep_refresh_token: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +157,17 @@ class Outcome:
     expires_at: str | None
 
     @classmethod
-    def of(cls, request: Request, reason: Due | Kept, version_id: str | None, token: AccessToken | None) -> Self:
+    def of(
+        cls, request: Request, reason: Due | Kept, published: Published | None, *, by_refresh_grant: bool = False
+    ) -> Self:
         """Tell what is published now, and why."""
+        token = published.token if published else None
+        said = ["dry run"] * request.dry_run + ["refresh grant"] * by_refresh_grant + [reason.value]
         return cls(
             client_id=request.client_id,
             outcome="refreshed" if isinstance(reason, Due) and not request.dry_run else "kept",
-            reason=f"dry run: {reason}" if request.dry_run else reason.value,
-            version_id=version_id,
+            reason=": ".join(said),
+            version_id=published.version_id if published else None,
             expires_at=token.expires_at.strftime(RFC_3339) if token else None,
         )
 
@@ -152,6 +195,29 @@ def decide(  # noqa: PLR0911  one return for each reason, in the order in which 
     return Kept.ALREADY_REPLACED if request.rejected_version else Kept.FRESH
 
 
+def is_barred(published: Published | None, versions: CredentialsVersions, request: Request, now: datetime) -> bool:
+    """Tell whether a log-in is not to be tried: movieXchange has rejected the current credentials already.
+
+    A person may insist; and where apps have a token, but not for long, another try is the last chance.
+    """
+    last_chance = published is not None and published.is_running_out(now)
+    return versions.is_rejected and not request.force and not last_chance
+
+
+def doubtful_version(
+    published: Published | None, versions: CredentialsVersions, credentials: Credentials
+) -> str | None:
+    """Give the published token's version of the credentials, where these ones look like a stale read beside it.
+
+    Secrets Manager's reads lag behind its writes. Credentials that are older than the token, and others than those it
+    came from, are stale; unless that version was replaced in turn, which shows by its label or in the list of them all.
+    """
+    token = published.token if published else None
+    if token is None or token.credentials_version in versions.labelled | {credentials.version_id}:
+        return None
+    return token.credentials_version if credentials.created_at < token.issued_at else None
+
+
 def weigh(published: Published | None, token: AccessToken, due: Due, now: datetime, *, verified: bool) -> Due | Kept:
     """Decide whether a new token takes the place of what is published.
 
@@ -162,36 +228,126 @@ def weigh(published: Published | None, token: AccessToken, due: Due, now: dateti
         return due
     if token.says_the_same_as(published.token):
         return Kept.SAME_TOKEN
-    if verified or due is Due.REJECTED or published.token.is_past(LAST_QUARTER, now):
-        return due
-    return Kept.UNVERIFIED
+    return due if verified or due is Due.REJECTED or published.is_running_out(now) else Kept.UNVERIFIED
 
 
-def refresh(  # noqa: PLR0913  each is a role or a value of its own
-    request: Request,
-    vault: Vault,
-    moviexchange: MovieXchange,
-    *,
-    rules: Rules,
-    clock: Callable[[], datetime],
-    observe: Callable[[AccessToken | None], None],
-) -> Outcome:
-    """Look at what is published for the request's client ID, and replace it if it is due.
+@dataclass(frozen=True, kw_only=True)
+class Obtained:
+    """A new access token, and why it was asked for."""
+
+    reason: Due
+    token: AccessToken
+    by_refresh_grant: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotator:
+    """The story: `refresh` is what happens, and below it are its two ways to a new token.
 
     `observe` is told the usable token that is published, or None, as soon as it is known and when it changes, so that
-    it is known of a failed refresh too.
-    Raises any of the errors but SettingsInvalid and RequestInvalid; what is published then stays as it was.
+    it is known of a failed refresh too. `report` is told a failure that somebody must end but that costs no token.
     """
-    published = vault.published(request.client_id)
-    current, version_id = (published.token, published.version_id) if published else (None, None)
-    observe(current)
 
-    reason = decide(published, vault.credentials_version(), request, rules, clock())
-    if isinstance(reason, Due):
-        token = moviexchange.log_in(request.client_id, vault.credentials())
-        verified = moviexchange.verify(token)
-        reason = weigh(published, token, reason, clock(), verified=verified)
+    vault: Vault
+    moviexchange: MovieXchange
+    rules: Rules
+    clock: Callable[[], datetime]
+    observe: Callable[[AccessToken | None], None]
+    report: Callable[[RotatorError], None]
+
+    def refresh(self, request: Request) -> Outcome:
+        """Look at what is published for the request's client ID, and replace it if it is due.
+
+        Raises any of the errors but SettingsInvalid and RequestInvalid; what is published then stays as it was.
+        """
+        published = self.vault.published(request.client_id)
+        self.observe(published.token if published else None)
+
+        try:
+            obtained = self._log_in(request, published)
+        except (CredentialsInvalid, CredentialsRejected, VaultFailed) as trouble:
+            obtained = self._renew(request, published, trouble)
+        if isinstance(obtained, Kept):
+            return Outcome.of(request, obtained, published)
+
+        verified = self.moviexchange.verify(obtained.token)
+        reason = weigh(published, obtained.token, obtained.reason, self.clock(), verified=verified)
         if isinstance(reason, Due) and not request.dry_run:
-            current, version_id = token, vault.publish(token)
-            observe(current)
-    return Outcome.of(request, reason, version_id, current)
+            version_id = self.vault.publish(obtained.token, after=published.version_id if published else None)
+            if version_id:
+                published = Published(version_id=version_id, token=obtained.token)
+            else:
+                reason, published = Kept.SUPERSEDED, self.vault.published(request.client_id)
+            self.observe(published.token if published else None)
+        return Outcome.of(request, reason, published, by_refresh_grant=obtained.by_refresh_grant)
+
+    def _log_in(self, request: Request, published: Published | None) -> Obtained | Kept:
+        """Get a token by the password grant, if one is due."""
+        versions = self.vault.credentials_versions()
+        if is_barred(published, versions, request, self.clock()):
+            raise CredentialsRejected(f"MovieXchange rejected version {versions.current} of the credentials before")
+        reason = decide(published, versions.current, request, self.rules, self.clock())
+        if isinstance(reason, Kept):
+            return reason
+
+        net = self._safety_net(request)
+        credentials = self.vault.credentials()
+        if self._is_stale(credentials, versions, published):
+            return Kept.STALE_READ
+
+        was_rejected = credentials.version_id == versions.rejected
+        try:
+            response = self.moviexchange.log_in(request.client_id, credentials)
+        except CredentialsRejected as rejection:
+            if not was_rejected and not rejection.of_client_id:
+                self._aside(lambda: self.vault.label_rejected(credentials.version_id, instead_of=versions.rejected))
+            raise
+        if was_rejected:
+            self._aside(lambda: self.vault.label_rejected(None, instead_of=credentials.version_id))
+        self._keep(response, net)
+        return Obtained(reason=reason, token=response.access_token, by_refresh_grant=False)
+
+    def _renew(self, request: Request, published: Published | None, trouble: RotatorError) -> Obtained:
+        """Get a token by the refresh grant, where the credentials stand in the way and the token itself is due.
+
+        Raises what stands in the way where there is no refresh token, and reports it otherwise: a person must act.
+        """
+        unchanged = published.token.credentials_version if published and published.token else None
+        reason = decide(published, unchanged, replace(request, force=False), self.rules, self.clock())
+        net = self._safety_net(request) if isinstance(reason, Due) else None
+        if isinstance(reason, Kept) or net is None or net.refresh_token is None:
+            raise trouble
+
+        self.report(trouble)
+        try:
+            response = self.moviexchange.renew(net.refresh_token)
+        except CredentialsRejected as refusal:
+            if not refusal.of_client_id:
+                self._aside(lambda: self.vault.forget(request.client_id, after=net.version_id))
+            raise
+        self._keep(response, net)
+        return Obtained(reason=reason, token=response.access_token, by_refresh_grant=True)
+
+    def _is_stale(self, credentials: Credentials, versions: CredentialsVersions, published: Published | None) -> bool:
+        """Tell credentials that are not the current ones any more from those that the versions do not show yet."""
+        if credentials.version_id in versions.labelled - {versions.current}:
+            return True
+        doubtful = doubtful_version(published, versions, credentials)
+        return doubtful is not None and not self.vault.has_replaced(doubtful)
+
+    def _safety_net(self, request: Request) -> SafetyNet | None:
+        return self._aside(lambda: self.vault.safety_net(request.client_id)) if self.rules.keep_refresh_token else None
+
+    def _keep(self, response: TokenResponse, net: SafetyNet | None) -> None:
+        """Keep the refresh token before the access token is published, so that a crash in between costs neither."""
+        refresh_token = response.refresh_token
+        if net and refresh_token:
+            self._aside(lambda: self.vault.keep(refresh_token, after=net.version_id))
+
+    def _aside(self, call: Callable[[], Answer]) -> Answer | None:
+        """Call what must not stand between apps and their token: its failure is reported."""
+        try:
+            return call()
+        except VaultFailed as failure:
+            self.report(failure)
+            return None

@@ -22,6 +22,7 @@ class Settings:
     refresh_at_percent: int
     min_token_age_seconds: int
     verify_path: str
+    keep_refresh_token: bool
     auth_url: str
     api_url: str
 
@@ -36,6 +37,7 @@ class Settings:
             refresh_at_percent=_number(environment, "REFRESH_AT_PERCENT", range(10, 91)),
             min_token_age_seconds=_number(environment, "MIN_TOKEN_AGE_SECONDS", range(86_401)),
             verify_path=_matching(environment, "VERIFY_PATH", r"(/[!-~]*)?", "a path that begins with /, or empty"),
+            keep_refresh_token=_matching(environment, "KEEP_REFRESH_TOKEN", "true|false", "true or false") == "true",
             auth_url=_url(environment, "AUTH_URL"),
             api_url=_url(environment, "API_URL"),
         )

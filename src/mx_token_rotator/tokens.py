@@ -6,13 +6,15 @@ Secret members never show in a repr.
 
 import json
 import re
-from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from mx_token_rotator.errors import CredentialsInvalid
 
 RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
+LAST_QUARTER = 75  # percent of a token's life
 HEADER_VALUE = r"[!-~]([ -~]*[!-~])?"  # RFC 9110, section 5.5, in ASCII
 
 
@@ -24,9 +26,10 @@ class Credentials:
     password: str = field(repr=False)
     client_secret: str = field(repr=False)
     version_id: str
+    created_at: datetime
 
     @classmethod
-    def parse(cls, text: str | None, *, version_id: str, secret: str) -> Self:
+    def parse(cls, text: str | None, *, version_id: str, created_at: datetime, secret: str) -> Self:
         """Read the credentials secret's value; no text, or an empty one, is a secret that nobody has filled.
 
         Raises CredentialsInvalid, which names the member that is wrong.
@@ -42,7 +45,22 @@ class Credentials:
                 raise CredentialsInvalid(f"The secret {secret} lacks the member {name}, or it is no text", secret)
         if not re.fullmatch(HEADER_VALUE, members["client_secret"]):
             raise CredentialsInvalid(f"The member client_secret of {secret} cannot travel in an HTTP header", secret)
-        return cls(**members, version_id=version_id)
+        return cls(**members, version_id=version_id, created_at=created_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialsVersions:
+    """What is told of the credentials without reading them: the versions that bear a label."""
+
+    current: str | None
+    rejected: str | None = None
+    """The version that movieXchange rejected last."""
+    labelled: frozenset[str] = frozenset()
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether movieXchange rejected the current version."""
+        return self.current is not None and self.current == self.rejected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +78,14 @@ class AccessToken:
     @classmethod
     def parse(cls, text: str, *, client_id: str) -> Self | None:
         """Read a token secret's value; None where it is not what `document` writes for this client ID."""
-        document = _json_object(text) or {}
-        members = {each.name: document.get(each.name, "") for each in fields(cls)}
-        if not all(isinstance(member, str) and member for member in members.values()):
+        members = _texts(text, [each.name for each in fields(cls)])
+        if members is None or members["client_id"] != client_id:
             return None
         try:
             issued_at, expires_at = _time(members["issued_at"]), _time(members["expires_at"])
         except ValueError:
             return None
-        if issued_at >= expires_at or members["client_id"] != client_id:
+        if issued_at >= expires_at:
             return None
         return cls(**members | {"issued_at": issued_at, "expires_at": expires_at})
 
@@ -100,11 +117,51 @@ class AccessToken:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefreshToken:
+    """A refresh token with all that it takes to publish a token by it: the document in the refresh-token secret."""
+
+    refresh_token: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    client_id: str
+    credentials_version: str
+
+    @classmethod
+    def parse(cls, text: str, *, client_id: str) -> Self | None:
+        """Read a refresh-token secret's value; None where it is not what `document` writes for this client ID."""
+        members = _texts(text, [each.name for each in fields(cls)])
+        return cls(**members) if members and members["client_id"] == client_id else None
+
+    def document(self) -> str:
+        """Write the refresh-token secret's value."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenResponse:
+    """What a grant gave (RFC 6749, section 5.1): an access token, and a refresh token where there is one."""
+
+    access_token: AccessToken
+    refresh_token: RefreshToken | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """What a token secret holds now: a version, and its token where it can be read."""
 
     version_id: str
     token: AccessToken | None
+
+    def is_running_out(self, now: datetime) -> bool:
+        """Whether apps have nothing usable, or not for long: less than a quarter of the token's life is left."""
+        return self.token is None or self.token.is_past(LAST_QUARTER, now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetyNet:
+    """What a refresh-token secret holds now: a version, and its refresh token; None where there is none."""
+
+    version_id: str | None
+    refresh_token: RefreshToken | None
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -115,8 +172,19 @@ def _json_object(text: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def _texts(text: str, names: Iterable[str]) -> dict[str, Any] | None:
+    """Read a JSON object's members of these names; None where one is missing, empty or no text."""
+    document = _json_object(text) or {}
+    members = {name: document.get(name) for name in names}
+    return members if all(isinstance(each, str) and each for each in members.values()) else None
+
+
 def _time(text: str) -> datetime:
-    return datetime.strptime(text, RFC_3339).replace(tzinfo=UTC)
+    """Read a time that `document` wrote. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    if time.strftime(RFC_3339) != text:
+        raise ValueError
+    return time
 
 
 def _is_unicode(text: str) -> bool:

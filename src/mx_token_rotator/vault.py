@@ -4,16 +4,28 @@ botocore's exceptions end here. Their messages may quote what was sent, so only 
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import VaultFailed
-from mx_token_rotator.tokens import AccessToken, Credentials, Published
+from mx_token_rotator.tokens import (
+    AccessToken,
+    Credentials,
+    CredentialsVersions,
+    Published,
+    RefreshToken,
+    SafetyNet,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REJECTED = "REJECTED"
+"""The staging label of the credentials' version that movieXchange rejected last."""
 
 Answer = TypeVar("Answer")
 
@@ -28,8 +40,22 @@ def token_secret(account: str, client_id: str) -> str:
     return f"{account}/tokens/{client_id}"
 
 
+def refresh_token_secret(account: str, client_id: str) -> str:
+    """Name the secret in which a client ID's refresh token is kept."""
+    return f"{account}/refresh-tokens/{client_id}"
+
+
+def successor(version_id: str | None, attempt: int) -> str:
+    """Give the id of the version that follows this one: whoever read the same version derives the same id."""
+    return str(uuid5(NAMESPACE_URL, f"mx-token-rotator:{version_id}:{attempt}"))
+
+
 class _NoValueYet(VaultFailed):
     """A secret that exists and holds nothing."""
+
+
+class _VersionTaken(VaultFailed):
+    """A version of this id exists, with another value."""
 
 
 class SecretsManagerVault:
@@ -49,37 +75,102 @@ class SecretsManagerVault:
         value = self._value(token_secret(self._account, client_id))
         if value is None:
             return None
-        text, version_id = value
+        text, version_id, _ = value
         return Published(version_id=version_id, token=AccessToken.parse(text, client_id=client_id))
 
-    def credentials_version(self) -> str | None:
-        """Tell the version of the credentials without reading them; None where there is none."""
+    def credentials_versions(self) -> CredentialsVersions:
+        """Tell the versions of the credentials without reading them."""
         name = credentials_secret(self._account)
         answer = self._call("DescribeSecret", name, lambda: self._client.describe_secret(SecretId=name))
-        versions = answer.get("VersionIdsToStages", {})
-        return next((version for version, stages in versions.items() if "AWSCURRENT" in stages), None)
+        stages = answer.get("VersionIdsToStages", {})
+        bearers = {label: version for version, labels in stages.items() for label in labels}
+        return CredentialsVersions(
+            current=bearers.get("AWSCURRENT"), rejected=bearers.get(REJECTED), labelled=frozenset(stages)
+        )
+
+    def has_replaced(self, version_id: str) -> bool:
+        """Tell whether this version of the credentials was there, and is not the current one any more."""
+        labels = self._versions(credentials_secret(self._account)).get(version_id)
+        return labels is not None and "AWSCURRENT" not in labels
 
     def credentials(self) -> Credentials:
         """Read the credentials. Raises CredentialsInvalid."""
         name = credentials_secret(self._account)
-        text, version_id = self._value(name) or ("", "")
-        return Credentials.parse(text, version_id=version_id, secret=name)
+        value = self._value(name)
+        text, version_id, created_at = value or ("", "", datetime.min.replace(tzinfo=UTC))
+        return Credentials.parse(text, version_id=version_id, created_at=created_at, secret=name)
 
-    def publish(self, token: AccessToken) -> str:
-        """Put a token in the place of what is published, in one step, and give the new version's id.
+    def label_rejected(self, version_id: str | None, *, instead_of: str | None) -> None:
+        """Move the label REJECTED from one version of the credentials to another; None is none."""
+        name = credentials_secret(self._account)
+        versions = {"MoveToVersionId": version_id, "RemoveFromVersionId": instead_of}
+        given = {member: version for member, version in versions.items() if version}
+        try:
+            self._call(
+                "UpdateSecretVersionStage",
+                name,
+                lambda: self._client.update_secret_version_stage(SecretId=name, VersionStage=REJECTED, **given),
+            )
+        except VaultFailed:
+            # The invocation for another client ID may have moved it first.
+            if self.credentials_versions().rejected != version_id:
+                raise
+
+    def publish(self, token: AccessToken, *, after: str | None) -> str | None:
+        """Put a token in the place of the version that was read; give the new version's id, or None if it is too late.
 
         PutSecretValue without stages moves AWSCURRENT and AWSPREVIOUS in one atomic call (its API reference).
         """
-        name = token_secret(self._account, token.client_id)
-        answer = self._call(
-            "PutSecretValue",
-            name,
-            lambda: self._client.put_secret_value(SecretId=name, SecretString=token.document()),
-        )
-        return answer["VersionId"]
+        return self._follow(token_secret(self._account, token.client_id), after, token.document())
 
-    def _value(self, name: str) -> tuple[str, str] | None:
-        """Read a secret's text and version; None where nobody has put a value yet.
+    def safety_net(self, client_id: str) -> SafetyNet:
+        """Read the refresh token that is kept for a client ID."""
+        value = self._value(refresh_token_secret(self._account, client_id))
+        if value is None:
+            return SafetyNet(version_id=None, refresh_token=None)
+        text, version_id, _ = value
+        return SafetyNet(version_id=version_id, refresh_token=RefreshToken.parse(text, client_id=client_id))
+
+    def keep(self, refresh_token: RefreshToken, *, after: str | None) -> None:
+        """Keep a refresh token in the place of the version that was read, unless another took it first."""
+        self._follow(refresh_token_secret(self._account, refresh_token.client_id), after, refresh_token.document())
+
+    def forget(self, client_id: str, *, after: str | None) -> None:
+        """Keep no refresh token in the place of the version that was read, unless another took it first."""
+        self._follow(refresh_token_secret(self._account, client_id), after, "{}")
+
+    def _follow(self, name: str, after: str | None, text: str, attempt: int = 0) -> str | None:
+        """Put a value as the successor of a version; give its id, or None where another put one first.
+
+        Secrets Manager refuses a version id that is taken by another value (PutSecretValue's API reference), so of
+        those who read the same version one succeeds. Where a person moved AWSCURRENT back, the id is taken as well,
+        and the next one is tried; whoever else does so meets the same ids in the same order.
+        """
+        version_id = successor(after, attempt)
+        put = {"SecretId": name, "SecretString": text, "ClientRequestToken": version_id}
+        try:
+            self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put))
+        except _VersionTaken:
+            versions = self._versions(name)
+            current = next((version for version, labels in versions.items() if "AWSCURRENT" in labels), None)
+            # Reads lag behind writes: a list without the id is older than the one who took it.
+            was_moved_back = version_id in versions and current == after
+            return self._follow(name, after, text, attempt + 1) if was_moved_back else None
+        return version_id
+
+    def _versions(self, name: str, **page: str) -> dict[str, list[str]]:
+        """List all versions of a secret with their labels, also those that bear none."""
+        answer = self._call(
+            "ListSecretVersionIds",
+            name,
+            lambda: self._client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True, MaxResults=100, **page),
+        )
+        versions = {each["VersionId"]: each.get("VersionStages", []) for each in answer["Versions"]}
+        next_page = answer.get("NextToken")
+        return versions | self._versions(name, NextToken=next_page) if next_page else versions
+
+    def _value(self, name: str) -> tuple[str, str, datetime] | None:
+        """Read a secret's text, version, and when that was made; None where nobody has put a value yet.
 
         An empty text, or none, is no value either: MiniStack answers so for a secret that was made without a value.
         """
@@ -88,7 +179,7 @@ class SecretsManagerVault:
         except _NoValueYet:
             return None
         text = "a binary value, which is none of ours" if "SecretBinary" in answer else answer.get("SecretString")
-        return (text, answer["VersionId"]) if text else None
+        return (text, answer["VersionId"], answer["CreatedDate"]) if text else None
 
     def _call(self, operation: str, name: str, call: Callable[[], Answer]) -> Answer:
         try:
@@ -101,4 +192,6 @@ class SecretsManagerVault:
         # messages differ ("…can't find the specified secret value for staging label: AWSCURRENT").
         if code == "ResourceNotFoundException" and "secret value" in message:
             raise _NoValueYet(f"{name} has no value")
+        if code == "ResourceExistsException":
+            raise _VersionTaken(f"{name} has another value under that version id")
         raise VaultFailed(f"{operation} of {name} failed: {code}")
