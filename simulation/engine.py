@@ -1,0 +1,54 @@
+"""Virtual time: what is due happens, in order, and whoever waits is a greenlet of its own."""
+
+import heapq
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from greenlet import getcurrent, greenlet
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def moment(seconds: float) -> datetime:
+    """Tell virtual time as the product does."""
+    return EPOCH + timedelta(seconds=seconds)
+
+
+class Engine:
+    """A clock that stands still but for what is due; at the same time, in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        """Begin at 0 seconds."""
+        self.now = 0.0
+        self._due: list[tuple[float, int, Callable[[], object]]] = []
+        self._order = count()
+
+    def at(self, when: float, what: Callable[[], object]) -> None:
+        """Have something happen at a time, or now if that is past."""
+        heapq.heappush(self._due, (max(when, self.now), next(self._order), what))
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        """Have something happen in so many seconds."""
+        self.at(self.now + seconds, what)
+
+    def wait(self, seconds: float) -> None:
+        """Let others go on, and come back in so many seconds; nobody but a greenlet may wait."""
+        waiting = getcurrent()
+        hub = waiting.parent
+        if hub is None:
+            raise RuntimeError
+        self.later(seconds, waiting.switch)
+        hub.switch()
+
+    def run(self, until: float) -> None:
+        """Let time pass until then."""
+        while self._due and self._due[0][0] <= until:
+            self.now, _, what = heapq.heappop(self._due)
+            what()
+        self.now = until
+
+
+def start(what: Callable[[], None]) -> None:
+    """Begin something that waits now and then."""
+    greenlet(what).switch()

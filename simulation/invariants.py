@@ -1,0 +1,246 @@
+"""What must hold whatever happens, each with its name; what does not hold is a Violation."""
+
+import json
+from collections import Counter
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from mx_token_rotator.errors import RotatorError
+from mx_token_rotator.tokens import RFC_3339, AccessToken
+from simulation.engine import EPOCH, moment
+from simulation.invocation import Crash, Invocation
+from simulation.moviexchange import LIFETIME
+from simulation.promise import CACHES, INVOCATION
+from simulation.secrets_manager import Secret, Version
+from simulation.weather import FAIR
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+QUIET_CALLS = ["GetSecretValue", "DescribeSecret"]
+SETTLED = 10.0
+"""Seconds after which nothing of what was wrong is to be noticed any more, but for the clocks and the lag."""
+
+
+@lru_cache
+def token_in(version: Version) -> AccessToken:
+    """Read the token of a version; whoever put it, it must be readable."""
+    token = AccessToken.parse(version.text, client_id=json.loads(version.text)["client_id"])
+    if token is None:
+        raise ValueError
+    return token
+
+
+class Violation(AssertionError):
+    """An invariant, by its name, that does not hold."""
+
+    def __init__(self, invariant: str, world: "World", found: str) -> None:
+        """Say which, when, and what was found."""
+        super().__init__(f"{invariant}: {found} ({moment(world.engine.now).strftime(RFC_3339)})")
+        self.invariant = invariant
+
+
+class Invariants:
+    """Looks at every publication, log-in, app's call and invocation of a world."""
+
+    def __init__(self, world: "World") -> None:
+        """Have seen nothing yet."""
+        self._world = world
+        self.is_strict = True
+        """Whether the first violation ends the world."""
+        self.violations: list[Violation] = []
+        self.became_current: dict[str, float] = {}
+        self._current: str | None = None
+        self._rejected_at: dict[str, float] = {}
+        self._excused: set[str] = set()
+        self._by_hand: set[str] = set()
+        self._went_back_at = float("-inf")
+        self.publications: Counter[str] = Counter()
+        self.log_ins: Counter[str] = Counter()
+
+    # What the world tells
+
+    def noted_credentials(self, current: Version) -> None:
+        """Note which version of the credentials is current; one that a person moves to may be tried anew."""
+        if current.id != self._current:
+            self._current = current.id
+            self.became_current[current.id] = self._world.engine.now
+            self._rejected_at.pop(current.id, None)
+            self._excused.discard(current.id)
+
+    def noted_read(self, invocation: Invocation, secret: Secret, answer: dict[str, Any], operation: str) -> None:
+        """Note which versions an invocation goes by."""
+        if operation != "GetSecretValue":
+            return
+        if secret is self._world.credentials:
+            invocation.credentials_version = answer["VersionId"]
+        elif secret is self._world.tokens[invocation.request.client_id] and len(invocation.calls) == 1:
+            invocation.read_version = answer["VersionId"]
+
+    def noted_log_in(self, invocation: Invocation) -> None:
+        """Note that a log-in by the password grant is sent."""
+        client_id, version = invocation.request.client_id, invocation.credentials_version
+        self.log_ins[client_id] += 1
+        if version:
+            self.rejected_credentials_are_tried_once(invocation, version)
+
+    def noted_answer(self, invocation: Invocation, *, status: int) -> None:
+        """Note what an invocation learns of its log-in."""
+        version = invocation.credentials_version
+        if version and status in {requests.codes.bad_request, requests.codes.unauthorized}:
+            self._rejected_at.setdefault(version, self._world.engine.now)
+            invocation.rejected_version = version
+        elif version and status == requests.codes.ok:
+            self._rejected_at.pop(version, None)
+
+    def went_back(self, secret: Secret) -> None:
+        """Note that a person went back to a version: of the credentials, or of a token whatever life it has left."""
+        if secret is self._world.credentials:
+            self._went_back_at = self._world.engine.now
+        elif secret.current:
+            self._by_hand.add(secret.current.id)
+
+    def published(self, invocation: Invocation, was: Version | None, now: Version) -> None:
+        """Look at a publication."""
+        self.publications[invocation.request.client_id] += 1
+        self._by_hand.discard(now.id)
+        self.what_is_published_was_issued_and_verified(invocation, was, token_in(now))
+        self.publications_go_forward(invocation, was, token_in(now))
+        if was:
+            self.a_replaced_token_outlives_the_caches(invocation.request.client_id, was)
+
+    def ended(self, invocation: Invocation) -> None:
+        """Look at how an invocation ended."""
+        self._excuse(invocation)
+        self.every_invocation_ends_in_an_outcome_or_an_error_of_the_house(invocation)
+        self.a_quiet_tick_writes_nothing(invocation)
+        if invocation.is_tick:
+            self.the_next_healthy_tick_repairs(invocation)
+
+    def at_the_end(self) -> None:
+        """Look at what is published when all is over."""
+        for client_id, secret in self._world.tokens.items():
+            if secret.current:
+                self.a_replaced_token_outlives_the_caches(client_id, secret.current, cache=0.0)
+            self.log_ins_stay_within_what_the_settings_imply(client_id)
+
+    # The invariants
+
+    def what_is_published_was_issued_and_verified(
+        self, invocation: Invocation, was: Version | None, token: AccessToken
+    ) -> None:
+        """It was issued to this client ID, and movieXchange's API took it; or gave no verdict, and none was better."""
+        issued = self._world.account.tokens.get(token.access_token)
+        has_passed = issued is not None and issued.passed
+        is_ours = issued is not None and issued.client_id == invocation.request.client_id
+        nothing_better = was is None or self._is_in_its_last_quarter(token_in(was))
+        is_reported = was is not None and invocation.request.rejected_version == was.id
+        if not is_ours or not (has_passed or nothing_better or is_reported):
+            self._found("what is published was issued and verified", token.access_token)
+
+    def no_app_holds_an_expired_token(self, cache: float, client_id: str, version: Version) -> None:
+        """An app uses no token that has ended, while what went wrong stays under the promised tolerance."""
+        ended_at = self._end(version)
+        if ended_at <= self._world.engine.now and self._is_promised(client_id, version, cache):
+            self._found("no app holds an expired token", f"with a cache of {cache:g} s")
+
+    def a_replaced_token_outlives_the_caches(self, client_id: str, was: Version, cache: float = CACHES[-1]) -> None:
+        """A token that is replaced is good for as long as an app may keep it, unless it was revoked."""
+        issued = self._world.account.tokens.get(token_in(was).access_token)
+        left = issued.ends_at - self._world.engine.now if issued and not issued.revoked else cache
+        if left < cache and self._is_promised(client_id, was, cache):
+            self._found("a replaced token outlives the caches", f"{left:.0f} s were left")
+
+    def publications_go_forward(self, invocation: Invocation, was: Version | None, token: AccessToken) -> None:
+        """A version has one successor, by whoever read it; and the credentials' version never goes back by itself."""
+        name, before = "publications go forward", token_in(was) if was else token
+        if invocation.read_version != (was.id if was else None):
+            self._found(name, "another was published since this invocation looked")
+        older, newer = (self.became_current[each.credentials_version] for each in (before, token))
+        # A person who goes back is obeyed by whoever sees it, which a read that lags does not.
+        is_by_hand = self._world.engine.now - self._went_back_at < self._world.weather.climate.longest_lag + INVOCATION
+        if newer < older and not is_by_hand:
+            self._found(name, "its credentials are older than those of the one before")
+
+    def rejected_credentials_are_tried_once(self, invocation: Invocation, version: str) -> None:
+        """Who could know of the rejection tries again only by force, or in the last quarter of the published token."""
+        current = self._world.tokens[invocation.request.client_id].current
+        is_last_chance = current is not None and self._is_in_its_last_quarter(token_in(current))
+        told_by = self._rejected_at.get(version, float("inf")) + INVOCATION + self._world.weather.climate.longest_lag
+        is_allowed = version in self._excused or invocation.request.force or is_last_chance
+        if invocation.started > told_by and not is_allowed:
+            self._found("rejected credentials are tried once", f"{version} was tried again")
+
+    def a_quiet_tick_writes_nothing(self, invocation: Invocation) -> None:
+        """An invocation that keeps what is published because nothing is due makes two reads, and no more."""
+        if invocation.outcome and invocation.outcome.reason == "fresh" and invocation.calls != QUIET_CALLS:
+            self._found("a quiet tick writes nothing", str(invocation.calls))
+
+    def log_ins_stay_within_what_the_settings_imply(self, client_id: str) -> None:
+        """Where nothing goes wrong, a token is replaced once in each share of its life, and never sooner."""
+        is_fair = self._world.weather.climate is FAIR and not self._world.weather.thrown
+        most = self._world.engine.now / self._world.promise.due_after + 2
+        counted = max(self.log_ins[client_id], self.publications[client_id])
+        if is_fair and counted > most:
+            self._found("log-ins stay within what the settings imply", f"{counted}")
+
+    def every_invocation_ends_in_an_outcome_or_an_error_of_the_house(self, invocation: Invocation) -> None:
+        """Nothing else comes out of it, but that it may crash."""
+        if invocation.raised is not None and not isinstance(invocation.raised, RotatorError | Crash):
+            self._found("every invocation ends in an outcome or an error of the house", repr(invocation.raised))
+
+    def the_next_healthy_tick_repairs(self, invocation: Invocation) -> None:
+        """After a tick that nothing stood in the way of, what is published is fresh, and of the current credentials."""
+        world, client_id = self._world, invocation.request.client_id
+        troubles = world.weather.troubles(client_id, invocation.started - SETTLED, world.engine.now + SETTLED)
+        # Where each log-in revokes the older token, two at once may refuse each other's.
+        is_undone = world.account.revokes_older and not invocation.was_alone
+        if not troubles and not is_undone and not self._is_well(client_id):
+            self._found("the next healthy tick repairs", repr(invocation.raised or invocation.outcome))
+
+    # What they go by
+
+    def _found(self, invariant: str, found: str) -> None:
+        violation = Violation(invariant, self._world, found)
+        self.violations.append(violation)
+        if self.is_strict:
+            raise violation
+
+    def _excuse(self, invocation: Invocation) -> None:
+        """Let credentials be tried again where the label could not be put: a crash, or a call that failed."""
+        version = invocation.rejected_version
+        if version is None:
+            return
+        labelled = self._world.credentials.state.labels.get("REJECTED")
+        is_hindered = isinstance(invocation.raised, Crash) or "UpdateSecretVersionStage" in invocation.calls
+        is_out_of_time = self._world.engine.now - invocation.started > INVOCATION - SETTLED
+        if labelled != version and (is_hindered or is_out_of_time):
+            self._excused.add(version)
+
+    def _is_well(self, client_id: str) -> bool:
+        """Tell whether what is published is not due, and of the current credentials."""
+        current, credentials, promise = self._world.tokens[client_id].current, self._current, self._world.promise
+        if current is None or token_in(current).credentials_version != credentials:
+            return False
+        left = self._end(current) - self._world.engine.now
+        return left > promise.lifetime - promise.due_after - INVOCATION
+
+    def _end(self, version: Version) -> float:
+        """Tell when movieXchange ends a token, or when its document says that it ends."""
+        token = token_in(version)
+        issued = self._world.account.tokens.get(token.access_token)
+        return issued.ends_at if issued else (token.expires_at - EPOCH).total_seconds()
+
+    def _is_in_its_last_quarter(self, token: AccessToken) -> bool:
+        """Tell whether it is so, or nearly, by a clock that may be off."""
+        return token.is_past(75, moment(self._world.engine.now + INVOCATION))
+
+    def _is_promised(self, client_id: str, version: Version, cache: float) -> bool:
+        """Tell whether what went wrong since a token was due stays under the tolerance."""
+        if version.id in self._by_hand:
+            return False
+        due = self._end(version) - LIFETIME + self._world.promise.due_after
+        troubles = self._world.weather.troubles(client_id, due, self._world.engine.now)
+        return self._world.promise.cost(troubles) <= self._world.promise.tolerance(cache)

@@ -1,0 +1,171 @@
+"""One invocation of the function: at every outside call it waits, while others go on, and there it may crash."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import requests
+from greenlet import getcurrent, greenlet
+
+from mx_token_rotator.deadline import Deadline
+from mx_token_rotator.errors import RotatorError
+from mx_token_rotator.refresh import Outcome, Request
+from simulation import weather as w
+from simulation.engine import moment
+from simulation.moviexchange import NONSENSE, Reply, path_of
+from simulation.secrets_manager import READS, Secret, failure
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+LAMBDA_SECONDS = 60.0
+READ_SECONDS = 10.0
+MOSTLY = 0.7  # the share of calls that a brown-out spoils
+
+Answer = TypeVar("Answer")
+
+
+class Crash(BaseException):
+    """The function ends at once, and nothing that it would have done happens."""
+
+
+class Invocation(greenlet):
+    """Serves one request, as the handler wires it."""
+
+    def __init__(self, world: "World", request: Request, *, is_tick: bool) -> None:
+        """Draw how this one's clock is off, and whether and where it crashes."""
+        super().__init__()
+        rng = world.weather.rng
+        self.world = world
+        self.request = request
+        self.is_tick = is_tick
+        self.started = world.engine.now
+        self.skew = rng.uniform(-world.weather.climate.skew, world.weather.climate.skew)
+        self.was_alone = True
+        self.steps_to_crash = rng.randrange(16) if world.weather.happens() else -1
+        self.limit = float("inf")
+        self.calls: list[str] = []
+        self.read_version: str | None = None
+        self.credentials_version: str | None = None
+        self.rejected_version: str | None = None
+        self.outcome: Outcome | None = None
+        self.raised: BaseException | None = None
+
+    def run(self) -> None:
+        """Tell the story; whatever it ends in is looked at."""
+        self.world.began(self)
+        try:
+            self.outcome = self.world.rotator(self).refresh(self.request)
+        except Crash as crash:
+            self.raised = crash
+            self.world.weather.strike(w.CRASH, self.started, self.request.client_id, self.now - self.started)
+        except AssertionError:
+            raise
+        except Exception as error:  # noqa: BLE001  the invariants judge it
+            self.raised = error
+        self.world.ended(self)
+
+    @property
+    def now(self) -> float:
+        """The true time."""
+        return self.world.engine.now
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended in an error of the house."""
+        return isinstance(self.raised, RotatorError)
+
+    def deadline(self) -> Deadline:
+        """Lambda's time-out."""
+        return SimulatedDeadline(lambda: self.started + LAMBDA_SECONDS - self.now)
+
+    def clock(self) -> datetime:
+        """Read the clock of the machine that this one runs on."""
+        return moment(self.now + self.skew)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for an outside party, as long as the deadline allows. Raises TimeoutError."""
+        if self.now + seconds > self.limit:
+            self.world.engine.wait(max(0.0, self.limit - self.now))
+            raise TimeoutError
+        self.world.engine.wait(seconds)
+
+    def step(self) -> None:
+        """Come to one side of a call. Raises Crash where that is drawn."""
+        self.steps_to_crash -= 1
+        if self.steps_to_crash == 0:
+            raise Crash
+
+    def secrets_manager(
+        self, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]
+    ) -> dict[str, object]:
+        """Call Secrets Manager."""
+        weather, rng = self.world.weather, self.world.weather.rng
+        self.calls.append(operation)
+        self.step()
+        latency = rng.uniform(1.0, 9.0) if weather.is_on(w.VAULT_SLOW, self.now) else rng.uniform(0.01, 0.05)
+        # What is read may be old by the time it is there; a write may be done though its answer comes too late.
+        is_read = operation in READS
+        self.wait(latency if is_read else latency / 2)
+        if weather.is_on(w.THROTTLED, self.now):
+            raise failure(operation, "ThrottlingException")
+        if weather.is_on(w.BROKEN, self.now) and rng.random() < MOSTLY:
+            raise failure(operation, "InternalServiceError")
+        answer = self.world.act(self, operation, name, act)
+        if not is_read:
+            self.wait(latency / 2)
+        self.step()
+        return answer
+
+    def moviexchange(self, request: requests.Request) -> Reply:
+        """Call movieXchange, which may act even where no answer comes back."""
+        weather, rng = self.world.weather, self.world.weather.rng
+        is_log_in = path_of(request) == "/connect/token"
+        is_password_grant = is_log_in and cast("dict[str, str]", request.data)["grant_type"] == "password"
+        self.calls.append("log in" if is_log_in else "verify")
+        self.step()
+        if is_password_grant:
+            self.world.invariants.noted_log_in(self)
+        if weather.is_on(w.AWAY, self.now) or (weather.is_on(w.API_AWAY, self.now) and not is_log_in):
+            self.wait(rng.uniform(0.1, 3.0))
+            raise requests.ConnectionError
+        latency = rng.uniform(1.0, 4 * READ_SECONDS) if weather.is_on(w.SLOW, self.now) else rng.uniform(0.1, 1.0)
+        self.wait(min(latency, READ_SECONDS) / 2)
+        reply = self._trouble(is_log_in=is_log_in, is_password_grant=is_password_grant)
+        reply = reply or self.world.reply(request, is_log_in=is_log_in)
+        self.wait(min(latency, READ_SECONDS) / 2)
+        if latency > READ_SECONDS:
+            raise requests.ReadTimeout
+        self.step()
+        if is_password_grant:
+            self.world.invariants.noted_answer(self, status=reply.status)
+        return reply
+
+    def _trouble(self, *, is_log_in: bool, is_password_grant: bool) -> Reply | None:
+        """Draw what comes in the place of an answer."""
+        weather, rng = self.world.weather, self.world.weather.rng
+        if weather.is_on(w.BROWN_OUT, self.now) and rng.random() < MOSTLY:
+            return Reply(rng.choice([500, 502, 503, 504]))
+        if weather.is_on(w.RATE_LIMIT, self.now):
+            return Reply(429, headers={"Retry-After": str(rng.randrange(1, 120))})
+        if weather.is_on(w.NONSENSE, self.now):
+            return Reply(200, rng.choice(NONSENSE)) if is_log_in else Reply(500)
+        return Reply(401) if weather.is_on(w.MISTAKE, self.now) and is_password_grant else None
+
+
+class SimulatedDeadline(Deadline):
+    """A deadline in virtual time: nobody has to be left behind in a thread."""
+
+    def wait_for(self, call: Callable[[], Answer]) -> Answer:
+        """Call, and let the invocation wait no longer than this."""
+        invocation = getcurrent()
+        if not isinstance(invocation, Invocation):
+            raise TypeError
+        limit = invocation.now + self.seconds_left()
+        if limit <= invocation.now:
+            raise TimeoutError
+        before, invocation.limit = invocation.limit, min(limit, invocation.limit)
+        try:
+            return call()
+        finally:
+            invocation.limit = before

@@ -1,0 +1,317 @@
+"""A stack in use: its wake-ups, its apps, the people who keep the credentials, and all that goes wrong."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import requests
+
+from mx_token_rotator.moviexchange import MovieXchangeOverHttps
+from mx_token_rotator.refresh import Request, Rotator, Rules
+from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, refresh_token_secret, token_secret
+from simulation import weather as w
+from simulation.apps import SECONDS_BETWEEN_CALLS, App
+from simulation.engine import Engine
+from simulation.invariants import Invariants
+from simulation.invocation import Invocation
+from simulation.moviexchange import Account, Reply, Session
+from simulation.promise import CACHES, DEFAULTS, Promise
+from simulation.secrets_manager import CURRENT, READS, Client, Secret, failure
+from simulation.weather import DAY, HOUR, MINUTE, Climate, Weather
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+from greenlet import getcurrent
+
+ACCOUNT = "moviexchange/production"
+CLIENT_IDS = ("Website", "Updater")
+MIN_TOKEN_AGE = 900.0
+SPARE_SECONDS = 5.0
+USERNAME = "user"
+
+BY_HAND = "a person moves a label, forces, or revokes"
+
+
+class World:
+    """One history, from one seed."""
+
+    story = Rotator
+    vault = SecretsManagerVault
+    moviexchange = MovieXchangeOverHttps
+
+    def __init__(
+        self,
+        seed: int,
+        climate: Climate,
+        *,
+        promise: Promise = DEFAULTS,
+        keep_refresh_token: bool = False,
+        revokes_older: bool = False,
+    ) -> None:
+        """Make the stack, empty; nothing happens yet."""
+        self.engine = Engine()
+        self.weather = Weather(random.Random(seed), climate)  # noqa: S311  a history, no secret
+        self.promise = promise
+        self.keep_refresh_token = keep_refresh_token
+        self.account = Account(revokes_older=revokes_older)
+        self.credentials = Secret(climate.longest_lag)
+        self.tokens = {each: Secret(climate.longest_lag) for each in CLIENT_IDS}
+        self.secrets = {credentials_secret(ACCOUNT): self.credentials}
+        for client_id, secret in self.tokens.items():
+            self.secrets[token_secret(ACCOUNT, client_id)] = secret
+            self.secrets[refresh_token_secret(ACCOUNT, client_id)] = Secret(climate.longest_lag)
+        self.client = Client(lambda *call: self._invocation().secrets_manager(*call))
+        self.session = Session(lambda request: self._invocation().moviexchange(request))
+        self.invariants = Invariants(self)
+        self.steps_to_crash = 0
+        """Where the next invocation crashes, if not at 0."""
+        self._running: dict[str, set[Invocation]] = {each: set() for each in CLIENT_IDS}
+        self.reads: Counter[float] = Counter()
+        self.failed_reads: Counter[float] = Counter()
+        self.invocations: Counter[str] = Counter()
+
+    def live(self) -> None:
+        """Have ticks, apps, people and the weather go their way."""
+        rng = self.weather.rng
+        self.put_credentials()
+        for client_id in CLIENT_IDS:
+            self.engine.later(rng.uniform(0, self.promise.check_every), partial(self._schedule, client_id))
+            for cache in CACHES:
+                app = App(self, client_id, cache)
+                self.engine.later(rng.expovariate(1 / SECONDS_BETWEEN_CALLS), app.call)
+        if self.weather.climate.days_between == float("inf"):
+            return
+        for kind in w.STRETCHES:
+            self._now_and_then(partial(self._begin_trouble, kind))
+        for deed in (
+            self.change_password,
+            self.change_client_secret,
+            self.mistype_credentials,
+            self.roll_back_credentials,
+            self.roll_back_token,
+            self.revoke,
+            self.insist,
+        ):
+            self._now_and_then(deed)
+
+    def _now_and_then(self, what: Callable[[], object]) -> None:
+        """Do something again and again, with a pause that is drawn."""
+
+        def again() -> None:
+            what()
+            self.engine.later(self.weather.pause(), again)
+
+        self.engine.later(self.weather.pause(), again)
+
+    def _begin_trouble(self, kind: str) -> None:
+        """Begin a stretch of some length."""
+        self.weather.begin(kind, self.engine.now, self.weather.length())
+
+    # EventBridge
+
+    def _schedule(self, client_id: str) -> None:
+        """Send a tick somewhere in its window, and think of the next one."""
+        self.engine.later(self.promise.check_every, lambda: self._schedule(client_id))
+        window = self.weather.rng.uniform(0, self.promise.check_window)
+        self.engine.later(window, lambda: self.wake(Request(client_id=client_id), is_tick=True))
+
+    def wake(self, request: Request, *, is_tick: bool = False) -> None:
+        """Deliver a request: at least once by the documentation, and at worst not at all, late, or twice."""
+        weather, client_id = self.weather, request.client_id
+        delay = weather.rng.uniform(0.05, 0.5)
+        if weather.happens():
+            weather.strike(w.LOST, self.engine.now, client_id)
+            return
+        if weather.happens():
+            late = weather.rng.uniform(0, 5 * MINUTE)
+            weather.strike(w.LATE, self.engine.now, client_id, late)
+            delay += late
+        self.engine.later(delay, lambda: self.invoke(request, is_tick=is_tick))
+        if weather.happens():
+            weather.thrown[w.TWICE] += 1
+            again = delay + weather.rng.uniform(0, MINUTE)
+            self.engine.later(again, lambda: self.invoke(request, is_tick=is_tick))
+
+    def invoke(self, request: Request, *, is_tick: bool = False) -> None:
+        """Start an invocation; it goes on by itself."""
+        invocation = Invocation(self, request, is_tick=is_tick)
+        if self.steps_to_crash:
+            invocation.steps_to_crash, self.steps_to_crash = self.steps_to_crash, 0
+        invocation.switch()
+
+    def report(self, client_id: str, version_id: str) -> None:
+        """Take an app's report of a refused version."""
+        self.wake(Request(client_id=client_id, rejected_version=version_id))
+
+    def _label_updated(self) -> None:
+        """Tell that AWSCURRENT moved on the credentials."""
+        self._look_at_credentials()
+        for client_id in CLIENT_IDS:
+            self.wake(Request(client_id=client_id))
+
+    # The function
+
+    def rules(self) -> Rules:
+        """Give the rules that the stack's parameters make."""
+        return Rules(
+            refresh_at_percent=self.promise.refresh_at_percent,
+            min_token_age=timedelta(seconds=MIN_TOKEN_AGE),
+            keep_refresh_token=self.keep_refresh_token,
+        )
+
+    def rotator(self, invocation: Invocation) -> Rotator:
+        """Wire the rooms together as the handler does."""
+        deadline = invocation.deadline().earlier_by(SPARE_SECONDS)
+        return self.story(
+            vault=self.vault(cast("SecretsManagerClient", self.client), ACCOUNT, deadline),
+            moviexchange=self.moviexchange(
+                self.session,
+                auth_url="https://auth",
+                api_url="https://api",
+                verify_path="/chains",
+                clock=invocation.clock,
+                deadline=deadline.earlier_by(SecretsManagerVault.LONGEST_CALL),
+                sleep=self.engine.wait,
+                warn=lambda _: None,
+            ),
+            rules=self.rules(),
+            clock=invocation.clock,
+            observe=lambda _: None,
+            report=lambda _: None,
+        )
+
+    def _invocation(self) -> Invocation:
+        """Find out who calls."""
+        invocation = getcurrent()
+        if not isinstance(invocation, Invocation):
+            raise TypeError
+        return invocation
+
+    def act(
+        self, invocation: Invocation, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]
+    ) -> dict[str, object]:
+        """Have Secrets Manager do its part of a call."""
+        if name not in self.secrets:
+            raise failure(operation, "ResourceNotFoundException")
+        secret, now = self.secrets[name], self.engine.now
+        if operation in READS:
+            answer = act(secret, now - self.weather.lag())
+            self.invariants.noted_read(invocation, secret, answer, operation)
+            return answer
+        was = secret.current
+        answer = act(secret, now)
+        if secret is self.credentials:
+            self._look_at_credentials()
+        elif secret is self.tokens[invocation.request.client_id] and secret.current and secret.current is not was:
+            self.invariants.published(invocation, was, secret.current)
+        return answer
+
+    def reply(self, request: requests.Request, *, is_log_in: bool) -> Reply:
+        """Have movieXchange do its part of a request."""
+        if not is_log_in:
+            access_token = request.headers["Authorization"].removeprefix("Bearer ")
+            return self.account.call(access_token, request.headers["MX-Api-Client-Secret"], self.engine.now)
+        return self.account.log_in(cast("dict[str, str]", request.data), self.engine.now)
+
+    def began(self, invocation: Invocation) -> None:
+        """Note who runs at the same time for the same client ID."""
+        running = self._running[invocation.request.client_id]
+        running.add(invocation)
+        for each in running:
+            each.was_alone = each.was_alone and len(running) == 1
+
+    def ended(self, invocation: Invocation) -> None:
+        """Look at how an invocation ended."""
+        self._running[invocation.request.client_id].discard(invocation)
+        said = invocation.outcome.reason if invocation.outcome else type(invocation.raised).__name__
+        self.invocations[said] += 1
+        self.invariants.ended(invocation)
+
+    # People
+
+    def put_credentials(self, password: str | None = None, client_secret: str | None = None) -> None:
+        """Put what movieXchange takes, or what is given."""
+        document = {
+            "username": USERNAME,
+            "password": password or self.account.password,
+            "client_secret": client_secret or self.account.client_secret,
+        }
+        version_id = f"credentials-{len(self.invariants.became_current)}"
+        self.credentials.put(version_id, json.dumps(document), self.engine.now)
+        self._label_updated()
+
+    def change_password(self) -> None:
+        """Change the password at movieXchange, and put it some time later."""
+        self.account.password = f"password-{self.engine.now}"
+        self._look_at_credentials()
+        self.engine.later(self.weather.rng.uniform(0, 2 * HOUR), self.put_credentials)
+
+    def change_client_secret(self) -> None:
+        """Change the client secret at movieXchange, and put it some time later."""
+        self.account.client_secret = f"client-secret-{self.engine.now}"
+        self._look_at_credentials()
+        self.engine.later(self.weather.rng.uniform(0, HOUR), self.put_credentials)
+
+    def mistype_credentials(self) -> None:
+        """Put a wrong password, and the right one some time later."""
+        self.put_credentials(password="mistyped")  # noqa: S106  made up
+        self.engine.later(self.weather.rng.uniform(MINUTE, 4 * HOUR), self.put_credentials)
+
+    def roll_back_credentials(self) -> None:
+        """Move AWSCURRENT of the credentials back, and put right ones some time later."""
+        if self._roll_back(self.credentials):
+            self._label_updated()
+            self.engine.later(self.weather.rng.uniform(MINUTE, 2 * HOUR), self.put_credentials)
+
+    def roll_back_token(self) -> None:
+        """Move AWSCURRENT of a token back."""
+        client_id = self.weather.rng.choice(CLIENT_IDS)
+        if self._roll_back(self.tokens[client_id]):
+            self.weather.strike(BY_HAND, self.engine.now, client_id)
+
+    def _roll_back(self, secret: Secret) -> bool:
+        previous = secret.state.bearer("AWSPREVIOUS")
+        if previous is None:
+            return False
+        secret.move(CURRENT, previous.id, self.engine.now)
+        self.invariants.went_back(secret)
+        return True
+
+    def revoke(self) -> None:
+        """Have movieXchange end every token that is published for a client ID."""
+        client_id = self.weather.rng.choice(CLIENT_IDS)
+        self.weather.strike(BY_HAND, self.engine.now, client_id)
+        for issued in self.account.tokens.values():
+            issued.revoked = issued.revoked or issued.client_id == client_id
+
+    def insist(self) -> None:
+        """Force a new token, or try whether that would do."""
+        client_id = self.weather.rng.choice(CLIENT_IDS)
+        dry_run = self.weather.rng.random() < 0.5  # noqa: PLR2004  one or the other
+        self.weather.thrown[BY_HAND] += 1
+        self.invoke(Request(client_id=client_id, force=True, dry_run=dry_run))
+
+    def _look_at_credentials(self) -> None:
+        """Note whether the credentials fit, and whether they are labelled."""
+        current = self.credentials.current
+        if current is None:
+            return
+        self.invariants.noted_credentials(current)
+        document, now = json.loads(current.text), self.engine.now
+        fits = (document["password"], document["client_secret"]) == (self.account.password, self.account.client_secret)
+        self.weather.set(w.UNFIT, now, on=not fits)
+        self.weather.set(w.LABELLED, now, on=self.credentials.state.labels.get("REJECTED") == current.id)
+
+    def run(self, days: float) -> None:
+        """Let days pass, and hold them to what must hold at their end."""
+        while days > 0:
+            self.engine.run(self.engine.now + min(days, 1.0) * DAY)
+            self.account.forget_ended(self.engine.now)
+            self.weather.forget(self.engine.now - 2 * DAY)
+            days -= 1.0
+        self.invariants.at_the_end()
