@@ -10,8 +10,6 @@ from simulation.secrets_manager import CURRENT, Version
 if TYPE_CHECKING:
     from simulation.world import World
 
-SECONDS_BETWEEN_CALLS = 7200.0
-
 
 @dataclass
 class App:
@@ -20,13 +18,14 @@ class App:
     world: "World"
     client_id: str
     cache: float
+    seconds_between_calls: float = 7200.0
     held: Version | None = None
     read_at: float = float("-inf")
 
     def call(self) -> None:
         """Call movieXchange's API; at a 401 read again, and report a version that is still the same."""
         world, now = self.world, self.world.engine.now
-        world.engine.later(world.weather.rng.expovariate(1 / SECONDS_BETWEEN_CALLS), self.call)
+        world.engine.later(world.weather.rng.expovariate(1 / self.seconds_between_calls), self.call)
         if now - self.read_at >= self.cache and not self._read():
             return
         if self.held is None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,24 @@ def token_in(version: Version) -> AccessToken:
     return token
 
 
+class Invariant(StrEnum):
+    """What must hold."""
+
+    ISSUED_AND_VERIFIED = "what is published was issued and verified"
+    NONE_EXPIRED = "no app holds an expired token"
+    OUTLIVES_CACHES = "a replaced token outlives the caches"
+    FORWARD = "publications go forward"
+    TRIED_ONCE = "rejected credentials are tried once"
+    QUIET = "a quiet tick writes nothing"
+    WITHIN_SETTINGS = "log-ins stay within what the settings imply"
+    ENDS_WELL = "every invocation ends in an outcome or an error of the house"
+    REPAIRS = "the next healthy tick repairs"
+
+
 class Violation(AssertionError):
     """An invariant, by its name, that does not hold."""
 
-    def __init__(self, invariant: str, world: "World", found: str) -> None:
+    def __init__(self, invariant: Invariant, world: "World", found: str) -> None:
         """Say which, when, and what was found."""
         super().__init__(f"{invariant}: {found} ({moment(world.engine.now).strftime(RFC_3339)})")
         self.invariant = invariant
@@ -138,24 +153,24 @@ class Invariants:
         nothing_better = was is None or self._is_in_its_last_quarter(token_in(was))
         is_reported = was is not None and invocation.request.rejected_version == was.id
         if not is_ours or not (has_passed or nothing_better or is_reported):
-            self._found("what is published was issued and verified", token.access_token)
+            self._found(Invariant.ISSUED_AND_VERIFIED, token.access_token)
 
     def no_app_holds_an_expired_token(self, cache: float, client_id: str, version: Version) -> None:
         """An app uses no token that has ended, while what went wrong stays under the promised tolerance."""
         ended_at = self._end(version)
         if ended_at <= self._world.engine.now and self._is_promised(client_id, version, cache):
-            self._found("no app holds an expired token", f"with a cache of {cache:g} s")
+            self._found(Invariant.NONE_EXPIRED, f"with a cache of {cache:g} s")
 
     def a_replaced_token_outlives_the_caches(self, client_id: str, was: Version, cache: float = CACHES[-1]) -> None:
         """A token that is replaced is good for as long as an app may keep it, unless it was revoked."""
         issued = self._world.account.tokens.get(token_in(was).access_token)
         left = issued.ends_at - self._world.engine.now if issued and not issued.revoked else cache
         if left < cache and self._is_promised(client_id, was, cache):
-            self._found("a replaced token outlives the caches", f"{left:.0f} s were left")
+            self._found(Invariant.OUTLIVES_CACHES, f"{left:.0f} s were left")
 
     def publications_go_forward(self, invocation: Invocation, was: Version | None, token: AccessToken) -> None:
         """A version has one successor, by whoever read it; and the credentials' version never goes back by itself."""
-        name, before = "publications go forward", token_in(was) if was else token
+        name, before = Invariant.FORWARD, token_in(was) if was else token
         if invocation.read_version != (was.id if was else None):
             self._found(name, "another was published since this invocation looked")
         older, newer = (self.became_current[each.credentials_version] for each in (before, token))
@@ -171,12 +186,12 @@ class Invariants:
         told_by = self._rejected_at.get(version, float("inf")) + INVOCATION + self._world.weather.climate.longest_lag
         is_allowed = version in self._excused or invocation.request.force or is_last_chance
         if invocation.started > told_by and not is_allowed:
-            self._found("rejected credentials are tried once", f"{version} was tried again")
+            self._found(Invariant.TRIED_ONCE, f"{version} was tried again")
 
     def a_quiet_tick_writes_nothing(self, invocation: Invocation) -> None:
         """An invocation that keeps what is published because nothing is due makes two reads, and no more."""
         if invocation.outcome and invocation.outcome.reason == "fresh" and invocation.calls != QUIET_CALLS:
-            self._found("a quiet tick writes nothing", str(invocation.calls))
+            self._found(Invariant.QUIET, str(invocation.calls))
 
     def log_ins_stay_within_what_the_settings_imply(self, client_id: str) -> None:
         """Where nothing goes wrong, a token is replaced once in each share of its life, and never sooner."""
@@ -184,12 +199,12 @@ class Invariants:
         most = self._world.engine.now / self._world.promise.due_after + 2
         counted = max(self.log_ins[client_id], self.publications[client_id])
         if is_fair and counted > most:
-            self._found("log-ins stay within what the settings imply", f"{counted}")
+            self._found(Invariant.WITHIN_SETTINGS, f"{counted}")
 
     def every_invocation_ends_in_an_outcome_or_an_error_of_the_house(self, invocation: Invocation) -> None:
         """Nothing else comes out of it, but that it may crash."""
         if invocation.raised is not None and not isinstance(invocation.raised, RotatorError | Crash):
-            self._found("every invocation ends in an outcome or an error of the house", repr(invocation.raised))
+            self._found(Invariant.ENDS_WELL, repr(invocation.raised))
 
     def the_next_healthy_tick_repairs(self, invocation: Invocation) -> None:
         """After a tick that nothing stood in the way of, what is published is fresh, and of the current credentials."""
@@ -198,11 +213,11 @@ class Invariants:
         # Where each log-in revokes the older token, two at once may refuse each other's.
         is_undone = world.account.revokes_older and not invocation.was_alone
         if not troubles and not is_undone and not self._is_well(client_id):
-            self._found("the next healthy tick repairs", repr(invocation.raised or invocation.outcome))
+            self._found(Invariant.REPAIRS, repr(invocation.raised or invocation.outcome))
 
     # What they go by
 
-    def _found(self, invariant: str, found: str) -> None:
+    def _found(self, invariant: Invariant, found: str) -> None:
         violation = Violation(invariant, self._world, found)
         self.violations.append(violation)
         if self.is_strict:

@@ -19,9 +19,9 @@ SETTINGS = (
     Promise(),
     Promise(),
     Promise(check_every=300.0, check_window=0.0),
-    Promise(check_every=2940.0, check_window=600.0),
-    Promise(check_every=1800.0, check_window=300.0, refresh_at_percent=30),
-    Promise(check_every=1200.0, check_window=600.0, refresh_at_percent=70),
+    Promise(check_every=1140.0, check_window=600.0),
+    Promise(check_every=900.0, check_window=300.0, refresh_at_percent=30),
+    Promise(check_every=1140.0, check_window=0.0, refresh_at_percent=70),
 )
 """The defaults, and others that the template allows."""
 

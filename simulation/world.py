@@ -14,7 +14,7 @@ from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Request, Rotator, Rules
 from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, refresh_token_secret, token_secret
 from simulation import weather as w
-from simulation.apps import SECONDS_BETWEEN_CALLS, App
+from simulation.apps import App
 from simulation.engine import Engine
 from simulation.invariants import Invariants
 from simulation.invocation import Invocation
@@ -80,10 +80,10 @@ class World:
         rng = self.weather.rng
         self.put_credentials()
         for client_id in CLIENT_IDS:
-            self.engine.later(rng.uniform(0, self.promise.check_every), partial(self._schedule, client_id))
+            self.engine.later(rng.uniform(0, self.promise.check_every), partial(self.schedule, client_id))
             for cache in CACHES:
                 app = App(self, client_id, cache)
-                self.engine.later(rng.expovariate(1 / SECONDS_BETWEEN_CALLS), app.call)
+                self.engine.later(rng.expovariate(1 / app.seconds_between_calls), app.call)
         if self.weather.climate.days_between == float("inf"):
             return
         for kind in w.STRETCHES:
@@ -114,9 +114,9 @@ class World:
 
     # EventBridge
 
-    def _schedule(self, client_id: str) -> None:
+    def schedule(self, client_id: str) -> None:
         """Send a tick somewhere in its window, and think of the next one."""
-        self.engine.later(self.promise.check_every, lambda: self._schedule(client_id))
+        self.engine.later(self.promise.check_every, lambda: self.schedule(client_id))
         window = self.weather.rng.uniform(0, self.promise.check_window)
         self.engine.later(window, lambda: self.wake(Request(client_id=client_id), is_tick=True))
 

@@ -6,6 +6,7 @@ value is refused, and reads lag behind writes.
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -14,13 +15,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from local.aws import HOUSE
 from mx_token_rotator.errors import TokenRefused, VaultFailed
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
 from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersions, Published
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
 from simulation import weather as w
-from simulation.invariants import Violation
+from simulation.figures import OUTAGES, WAYS, Way, failing, picture, placed, reproducible, tolerance_table
+from simulation.invariants import Invariant, Violation
 from simulation.invocation import Invocation
 from simulation.promise import CACHES, DEFAULTS, Promise
 from simulation.runner import live, world
@@ -57,6 +60,42 @@ def test_one_seed_is_one_history() -> None:
 def test_the_promise_is_what_the_settings_come_to(cache: float, tolerance: float) -> None:
     """Half of 12 hours, less a look every 15 minutes in a window of 5, less the cache."""
     assert DEFAULTS.tolerance(cache) == tolerance
+
+
+def test_the_docs_promise_what_the_settings_come_to() -> None:
+    """The table is the one that is computed."""
+    operating = (HOUSE / "docs" / "operating.md").read_text()
+
+    assert placed(operating, "tolerance", tolerance_table()) == operating
+
+
+def test_the_readme_promises_as_many_hours() -> None:
+    """Its sentence names the whole hours of the longest outage."""
+    words = ["no", "one", "two", "three", "four", "five", "six"]
+    hours = words[int(DEFAULTS.outage(CACHES[1]) // HOUR)]
+
+    assert f"may be away for [{hours} hours]" in (HOUSE / "README.md").read_text()
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    """A line for each way, the same each time."""
+    drawn = []
+    for _ in range(2):
+        with reproducible():
+            picture([[float(at) for at in range(len(OUTAGES))]] * len(WAYS)).savefig(
+                tmp_path / "a.svg", metadata={"Date": None}
+            )
+        drawn.append((tmp_path / "a.svg").read_text())
+
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize(("way", "notices"), [(WAYS[-1], False), (WAYS[0], True), (WAYS[1], True), (WAYS[2], True)])
+def test_an_outage_at_the_worst_moment_is_noticed_unless_a_token_is_replaced_early(way: Way, *, notices: bool) -> None:
+    """Four hours that begin shortly before a token ends."""
+    failed, _ = failing(way, outage=4 * HOUR, phase=11 * HOUR)
+
+    assert (failed > 0) is notices
 
 
 def test_a_stretch_of_trouble_costs_the_wait_for_the_next_look_too() -> None:
@@ -258,22 +297,24 @@ def a_failing_secrets_manager(lived: World) -> None:
     lived.run(1)
 
 
-BROKEN: list[tuple[type[World], Callable[[World], None], str]] = [
-    (RefreshesNever, quiet, "no app holds an expired token"),
-    (RefreshesLate, quiet, "a replaced token outlives the caches"),
-    (PublishesWhatIsRefused, another_client_secret, "what is published was issued and verified"),
-    (LastWriterWins, two_at_once, "publications go forward"),
-    (TrustsEveryRead, credentials_while_reads_lag, "publications go forward"),
-    (LabelsNothing, a_mistyped_password, "rejected credentials are tried once"),
-    (WritesWhatItReads, quiet, "a quiet tick writes nothing"),
-    (RefreshesByTheClock, quiet, "log-ins stay within what the settings imply"),
-    (LetsErrorsThrough, a_failing_secrets_manager, "every invocation ends in an outcome or an error of the house"),
-    (IsWedgedByAFailure, a_failing_secrets_manager, "the next healthy tick repairs"),
+BROKEN: list[tuple[type[World], Callable[[World], None], Invariant]] = [
+    (RefreshesNever, quiet, Invariant.NONE_EXPIRED),
+    (RefreshesLate, quiet, Invariant.OUTLIVES_CACHES),
+    (PublishesWhatIsRefused, another_client_secret, Invariant.ISSUED_AND_VERIFIED),
+    (LastWriterWins, two_at_once, Invariant.FORWARD),
+    (TrustsEveryRead, credentials_while_reads_lag, Invariant.FORWARD),
+    (LabelsNothing, a_mistyped_password, Invariant.TRIED_ONCE),
+    (WritesWhatItReads, quiet, Invariant.QUIET),
+    (RefreshesByTheClock, quiet, Invariant.WITHIN_SETTINGS),
+    (LetsErrorsThrough, a_failing_secrets_manager, Invariant.ENDS_WELL),
+    (IsWedgedByAFailure, a_failing_secrets_manager, Invariant.REPAIRS),
 ]
 
 
 @pytest.mark.parametrize(("broken", "scene", "invariant"), BROKEN, ids=lambda value: getattr(value, "__name__", None))
-def test_a_story_that_is_broken_is_caught(broken: type[World], scene: Callable[[World], None], invariant: str) -> None:
+def test_a_story_that_is_broken_is_caught(
+    broken: type[World], scene: Callable[[World], None], invariant: Invariant
+) -> None:
     """Each invariant can fail, and says by its name which one it is."""
     lived = broken(1, FAIR)
     lived.invariants.is_strict = False
@@ -281,6 +322,11 @@ def test_a_story_that_is_broken_is_caught(broken: type[World], scene: Callable[[
     scene(lived)
 
     assert invariant in {each.invariant for each in lived.invariants.violations}
+
+
+def test_each_invariant_has_a_story_that_breaks_it() -> None:
+    """None is there that cannot fail."""
+    assert {invariant for _, _, invariant in BROKEN} == set(Invariant)
 
 
 @pytest.mark.parametrize("scene", dict.fromkeys(scene for _, scene, _ in BROKEN))

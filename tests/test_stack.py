@@ -32,7 +32,7 @@ def account_at_mx() -> Iterator[MovieXchangeStandIn]:
 def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
     """Build and deploy the stack once; reports count at once, and no tick comes in between."""
     hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
-    stack = Stack(aws, hosts | {"MinTokenAgeSeconds": "0", "CheckEvery": "'rate(49 minutes)'"})
+    stack = Stack(aws, hosts | {"MinTokenAgeSeconds": "0", "CheckEvery": "'rate(19 minutes)'"})
     stack.build()
     stack.deploy()
     return stack

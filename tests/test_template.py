@@ -125,7 +125,7 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "Namespace": "MovieXchange",
         "MetricName": "TokenSecondsRemaining",
         "Statistic": "Minimum",
-        "Period": 3600,
+        "Period": 1800,
         "Dimensions": [{"Name": "TokenSecret", "Value": sub(TOKEN)}],
         "Threshold": ref("AlarmSecondsRemaining"),
         "ComparisonOperator": "LessThanThreshold",
@@ -136,7 +136,7 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "Namespace": "MovieXchange",
         "MetricName": "TokenRefreshFailed",
         "Statistic": "Sum",
-        "Period": 3600,
+        "Period": 1800,
         "Dimensions": [{"Name": "Account", "Value": sub(ACCOUNT)}, {"Name": "Error", "Value": "CredentialsRejected"}],
     }
     | MORE_THAN_NONE
@@ -249,10 +249,10 @@ HOSTS = (
         ),
         (
             "CheckEvery",
-            [f"rate({span})" for span in ("1 minute", "2 minutes", "9 minutes", "10 minutes", "49 minutes")],
+            [f"rate({span})" for span in ("1 minute", "2 minutes", "9 minutes", "10 minutes", "19 minutes")],
             [
                 *("", "15 minutes", "cron(0 * * * ? *)", "rate(1 hour)", "rate(1 day)", "rate(15 minutes) "),
-                *("rate(0 minutes)", "rate(1 minutes)", "rate(2 minute)", "rate(50 minutes)", "rate(100 minutes)"),
+                *("rate(0 minutes)", "rate(1 minutes)", "rate(2 minute)", "rate(20 minutes)", "rate(100 minutes)"),
             ],
         ),
         (
