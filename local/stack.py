@@ -56,6 +56,13 @@ class Stack:
         physical: str = described["StackResourceDetail"]["PhysicalResourceId"]
         return physical
 
+    def alarms(self) -> list[dict[str, Any]]:
+        """Read the alarms of this stack, and of no other in the account."""
+        resources = self.client("cloudformation").list_stack_resources(StackName=self.name)["StackResourceSummaries"]
+        names = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
+        alarms: list[dict[str, Any]] = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return alarms
+
     def build(self) -> None:
         """Build the package with `sam build`, one at a time: all builds share a cache."""
         cache = HOUSE / ".aws-sam"

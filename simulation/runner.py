@@ -18,8 +18,8 @@ SETTINGS = (
     Promise(),
     Promise(),
     Promise(),
-    Promise(check_every=300.0, check_window=0.0),
     Promise(check_every=1140.0, check_window=600.0),
+    Promise(check_every=1140.0, check_window=300.0),
     Promise(check_every=900.0, check_window=300.0, refresh_at_percent=30),
     Promise(check_every=1140.0, check_window=0.0, refresh_at_percent=70),
 )

@@ -116,26 +116,26 @@ class World:
 
     def schedule(self, client_id: str) -> None:
         """Send a tick somewhere in its window, and think of the next one."""
-        self.engine.later(self.promise.check_every, lambda: self.schedule(client_id))
+        self.engine.later(self.promise.check_every, partial(self.schedule, client_id))
         window = self.weather.rng.uniform(0, self.promise.check_window)
-        self.engine.later(window, lambda: self.wake(Request(client_id=client_id), is_tick=True))
+        self.wake(Request(client_id=client_id), after=window, is_tick=True)
 
-    def wake(self, request: Request, *, is_tick: bool = False) -> None:
+    def wake(self, request: Request, *, after: float = 0.0, is_tick: bool = False) -> None:
         """Deliver a request: at least once by the documentation, and at worst not at all, late, or twice."""
         weather, client_id = self.weather, request.client_id
-        delay = weather.rng.uniform(0.05, 0.5)
+        delay = after + weather.rng.uniform(0.05, 0.5)
         if weather.happens():
-            weather.strike(w.LOST, self.engine.now, client_id)
+            weather.strike(w.LOST, self.engine.now + after, client_id)
             return
         if weather.happens():
             late = weather.rng.uniform(0, 5 * MINUTE)
-            weather.strike(w.LATE, self.engine.now, client_id, late)
+            weather.strike(w.LATE, self.engine.now + after, client_id, late)
             delay += late
-        self.engine.later(delay, lambda: self.invoke(request, is_tick=is_tick))
+        self.engine.later(delay, partial(self.invoke, request, is_tick=is_tick))
         if weather.happens():
             weather.thrown[w.TWICE] += 1
             again = delay + weather.rng.uniform(0, MINUTE)
-            self.engine.later(again, lambda: self.invoke(request, is_tick=is_tick))
+            self.engine.later(again, partial(self.invoke, request, is_tick=is_tick))
 
     def invoke(self, request: Request, *, is_tick: bool = False) -> None:
         """Start an invocation; it goes on by itself."""

@@ -273,10 +273,7 @@ def test_the_secrets_are_under_the_customer_managed_key(encrypted: Stack, name: 
 
 def told(stack: Stack) -> list[list[str]]:
     """Read which topics each alarm of a stack tells, of trouble and of its end."""
-    summaries = stack.client("cloudformation").list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
-    names = [each["PhysicalResourceId"] for each in summaries if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
-    alarms = stack.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    return [topics for alarm in alarms for topics in (alarm["AlarmActions"], alarm["OKActions"])]
+    return [topics for alarm in stack.alarms() for topics in (alarm["AlarmActions"], alarm["OKActions"])]
 
 
 def test_each_alarm_tells_the_topic_that_is_given(encrypted: Stack) -> None:

@@ -276,14 +276,6 @@ def emitted(stack: Stack) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
     }
 
 
-def alarms(stack: Stack) -> list[dict[str, Any]]:
-    """Read the alarms of this stack, and of no other on the same machine."""
-    summaries = stack.client("cloudformation").list_stack_resources(StackName=stack.name)["StackResourceSummaries"]
-    names = [each["PhysicalResourceId"] for each in summaries if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
-    found: list[dict[str, Any]] = stack.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    return found
-
-
 def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
     """An alarm on a set of dimensions that nobody emits would be silent for ever."""
     right = account_at_mx.password
@@ -292,7 +284,7 @@ def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at
     account_at_mx.password = right
     listened = {
         (each["Namespace"], each["MetricName"], frozenset((one["Name"], one["Value"]) for one in each["Dimensions"]))
-        for each in alarms(stack)
+        for each in stack.alarms()
         if each["Namespace"] != "AWS/SQS"
     }
 
@@ -301,7 +293,7 @@ def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at
 
 def test_the_alarm_on_dead_letters_listens_to_their_queue(stack: Stack) -> None:
     """SQS itself emits the depth of the queue, under the queue's name."""
-    (alarm,) = (each for each in alarms(stack) if each["Namespace"] == "AWS/SQS")
+    (alarm,) = (each for each in stack.alarms() if each["Namespace"] == "AWS/SQS")
 
     assert output(stack, "DeadLetterQueueUrl").endswith("/" + alarm["Dimensions"][0]["Value"])
 
