@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mx_token_rotator.errors import RotatorError
+from mx_token_rotator.errors import RotatorError, TokenRefused
 from mx_token_rotator.tokens import (
     AccessToken,
     Credentials,
@@ -58,8 +58,8 @@ class FakeVault:
     now: Published | None = None
     versions: CredentialsVersions = UNCHANGED
     created_at: datetime = ISSUED_AT - timedelta(days=1)
-    replaced: set[str] = field(default_factory=set)
-    too_late: bool = False
+    came_first: list[AccessToken | None] = field(default_factory=list)
+    lagging: str | None = None
     kept: RefreshToken | None = None
     trouble: dict[str, RotatorError] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -74,11 +74,6 @@ class FakeVault:
         self._note("credentials_versions")
         return self.versions
 
-    def has_replaced(self, version_id: str) -> bool:
-        """Tell whether this version was there, and is not the current one any more."""
-        self._note("has_replaced")
-        return version_id in self.replaced
-
     def credentials(self) -> Credentials:
         """Read the credentials."""
         self._note("credentials")
@@ -86,7 +81,7 @@ class FakeVault:
             username="u",
             password="p",
             client_secret="a-client-secret",
-            version_id=self.versions.current or "",
+            version_id=self.lagging or self.versions.current or "",
             created_at=self.created_at,
         )
 
@@ -100,8 +95,8 @@ class FakeVault:
         """Publish the next version, unless somebody else did meanwhile."""
         self._note("publish")
         assert after == (self.now.version_id if self.now else None)
-        if self.too_late:
-            self.now = Published(version_id="version-of-another", token=token)
+        if self.came_first:
+            self.now = Published(version_id="version-of-another", token=self.came_first.pop())
             return None
         self.now = Published(version_id="version-2", token=token)
         return self.now.version_id
@@ -133,6 +128,7 @@ class FakeMovieXchange:
 
     token: AccessToken
     verdict: bool | RotatorError = True
+    ended: str | None = None
     refusal: RotatorError | None = None
     refresh_token: str | None = None
     refresh_refusal: RotatorError | None = None
@@ -157,6 +153,8 @@ class FakeMovieXchange:
         self.calls.append(f"verify {token.access_token}")
         if isinstance(self.verdict, RotatorError):
             raise self.verdict
+        if token.access_token == self.ended:
+            raise TokenRefused("HTTP 401")
         return self.verdict
 
     def _response(self, client_id: str, client_secret: str, credentials_version: str) -> TokenResponse:

@@ -68,11 +68,7 @@ def rotator_statements(stack: Stack) -> dict[str, Any]:
     """Write out what the rotator of a stack without a key of its own may do."""
     return {
         "ReadCredentials": {
-            "Action": [
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:ListSecretVersionIds",
-            ],
+            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
             "Resource": f"{SECRET}:{stack.account}/credentials-??????",
         },
         "LabelRejectedCredentials": {

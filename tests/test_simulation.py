@@ -217,13 +217,13 @@ class LetsErrorsThrough(World):
     class vault(SecretsManagerVault):  # noqa: N801
         """Has no errors of its own."""
 
-        def _call(self, operation: str, name: str, call: Callable[[], Answer]) -> Answer:
+        def _call(self, operation: str, name: str, call: Callable[[], Answer], *, within: float = 27.0) -> Answer:
             """Call."""
             try:
                 return self._deadline.wait_for(call)
             except ClientError as error:
                 if "secret value" in error.response["Error"]["Message"]:
-                    return super()._call(operation, name, call)
+                    return super()._call(operation, name, call, within=within)
                 raise
 
 

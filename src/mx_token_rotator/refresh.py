@@ -15,6 +15,7 @@ from mx_token_rotator.errors import (
     CredentialsRejected,
     RequestInvalid,
     RotatorError,
+    TokenRefused,
     VaultFailed,
 )
 from mx_token_rotator.tokens import (
@@ -28,6 +29,9 @@ from mx_token_rotator.tokens import (
     TokenResponse,
 )
 
+LONGEST_LAG = timedelta(minutes=5)
+"""After which a read of Secrets Manager is not stale any more; its documentation says eventually, which is seconds."""
+
 Answer = TypeVar("Answer")
 
 
@@ -39,9 +43,6 @@ class Vault(Protocol):
 
     def credentials_versions(self) -> CredentialsVersions:
         """Tell the versions of the credentials without reading them."""
-
-    def has_replaced(self, version_id: str) -> bool:
-        """Tell whether this version of the credentials was there, and is not the current one any more."""
 
     def credentials(self) -> Credentials:
         """Read the credentials. Raises CredentialsInvalid."""
@@ -195,27 +196,31 @@ def decide(  # noqa: PLR0911  one return for each reason, in the order in which 
     return Kept.ALREADY_REPLACED if request.rejected_version else Kept.FRESH
 
 
-def is_barred(published: Published | None, versions: CredentialsVersions, request: Request, now: datetime) -> bool:
+def is_barred(
+    reason: Due | Kept, published: Published | None, versions: CredentialsVersions, request: Request, now: datetime
+) -> bool:
     """Tell whether a log-in is not to be tried: movieXchange has rejected the current credentials already.
 
-    A person may insist; and where apps have a token, but not for long, another try is the last chance.
+    A person may insist; and where apps have a token that is due, but not for long, another try is the last chance.
     """
-    last_chance = published is not None and published.is_running_out(now)
-    return versions.is_rejected and not request.force and not last_chance
+    is_last_chance = isinstance(reason, Due) and published is not None and published.is_running_out(now)
+    return versions.is_rejected and not request.force and not is_last_chance
 
 
-def doubtful_version(
-    published: Published | None, versions: CredentialsVersions, credentials: Credentials
-) -> str | None:
-    """Give the published token's version of the credentials, where these ones look like a stale read beside it.
+def is_stale(
+    credentials: Credentials, versions: CredentialsVersions, published: Published | None, now: datetime
+) -> bool:
+    """Tell whether credentials were replaced before they were read: Secrets Manager's reads lag behind its writes.
 
-    Secrets Manager's reads lag behind its writes. Credentials that are older than the token, and others than those it
-    came from, are stale; unless that version was replaced in turn, which shows by its label or in the list of them all.
+    So they are if another version is known to be current instead; and, for a little while, if they are older than the
+    published token and others than those that it came from, whose label is not to be seen yet.
     """
+    if credentials.version_id in versions.labelled - {versions.current}:
+        return True
     token = published.token if published else None
     if token is None or token.credentials_version in versions.labelled | {credentials.version_id}:
-        return None
-    return token.credentials_version if credentials.created_at < token.issued_at else None
+        return False
+    return credentials.created_at < token.issued_at and token.is_younger_than(LONGEST_LAG, now)
 
 
 def weigh(published: Published | None, token: AccessToken, due: Due, now: datetime, *, verified: bool) -> Due | Kept:
@@ -238,6 +243,8 @@ class Obtained:
     reason: Due
     token: AccessToken
     by_refresh_grant: bool
+    replaced: frozenset[str] = frozenset()
+    """Versions of the credentials that were replaced before those that it came from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,26 +280,22 @@ class Rotator:
         verified = self.moviexchange.verify(obtained.token)
         reason = weigh(published, obtained.token, obtained.reason, self.clock(), verified=verified)
         if isinstance(reason, Due) and not request.dry_run:
-            version_id = self.vault.publish(obtained.token, after=published.version_id if published else None)
-            if version_id:
-                published = Published(version_id=version_id, token=obtained.token)
-            else:
-                reason, published = Kept.SUPERSEDED, self.vault.published(request.client_id)
+            reason, published = self._publish(obtained, reason, published)
             self.observe(published.token if published else None)
         return Outcome.of(request, reason, published, by_refresh_grant=obtained.by_refresh_grant)
 
     def _log_in(self, request: Request, published: Published | None) -> Obtained | Kept:
         """Get a token by the password grant, if one is due."""
         versions = self.vault.credentials_versions()
-        if is_barred(published, versions, request, self.clock()):
-            raise CredentialsRejected(f"MovieXchange rejected version {versions.current} of the credentials before")
         reason = decide(published, versions.current, request, self.rules, self.clock())
+        if is_barred(reason, published, versions, request, self.clock()):
+            raise CredentialsRejected(f"MovieXchange rejected version {versions.current} of the credentials before")
         if isinstance(reason, Kept):
             return reason
 
         net = self._safety_net(request)
         credentials = self.vault.credentials()
-        if self._is_stale(credentials, versions, published):
+        if not request.force and is_stale(credentials, versions, published, self.clock()):
             return Kept.STALE_READ
 
         was_rejected = credentials.version_id == versions.rejected
@@ -305,35 +308,62 @@ class Rotator:
         if was_rejected:
             self._aside(lambda: self.vault.label_rejected(None, instead_of=credentials.version_id))
         self._keep(response, net)
-        return Obtained(reason=reason, token=response.access_token, by_refresh_grant=False)
+        replaced = versions.labelled - {versions.current, credentials.version_id}
+        return Obtained(reason=reason, token=response.access_token, by_refresh_grant=False, replaced=replaced)
 
     def _renew(self, request: Request, published: Published | None, trouble: RotatorError) -> Obtained:
         """Get a token by the refresh grant, where the credentials stand in the way and the token itself is due.
 
-        Raises what stands in the way where there is no refresh token, and reports it otherwise: a person must act.
+        Raises what stands in the way where there is no refresh token that works, and reports it otherwise.
         """
-        unchanged = published.token.credentials_version if published and published.token else None
+        token = published.token if published else None
+        unchanged = token.credentials_version if token else None
         reason = decide(published, unchanged, replace(request, force=False), self.rules, self.clock())
         net = self._safety_net(request) if isinstance(reason, Due) else None
         if isinstance(reason, Kept) or net is None or net.refresh_token is None:
             raise trouble
 
-        self.report(trouble)
+        kept = net.refresh_token
+        if token:
+            # What apps have is at least as new: a log-in need not have brought a refresh token.
+            kept = replace(kept, client_secret=token.client_secret, credentials_version=token.credentials_version)
         try:
-            response = self.moviexchange.renew(net.refresh_token)
+            response = self.moviexchange.renew(kept)
         except CredentialsRejected as refusal:
             if not refusal.of_client_id:
                 self._aside(lambda: self.vault.forget(request.client_id, after=net.version_id))
+            raise trouble from refusal
+        except RotatorError:
+            self.report(trouble)
             raise
+        self.report(trouble)
         self._keep(response, net)
         return Obtained(reason=reason, token=response.access_token, by_refresh_grant=True)
 
-    def _is_stale(self, credentials: Credentials, versions: CredentialsVersions, published: Published | None) -> bool:
-        """Tell credentials that are not the current ones any more from those that the versions do not show yet."""
-        if credentials.version_id in versions.labelled - {versions.current}:
+    def _publish(
+        self, obtained: Obtained, due: Due, published: Published | None
+    ) -> tuple[Due | Kept, Published | None]:
+        """Publish a token in the place of what was read, unless another came first and that one is as good."""
+        version_id = self.vault.publish(obtained.token, after=published.version_id if published else None)
+        if version_id:
+            return due, Published(version_id=version_id, token=obtained.token)
+        other = self.vault.published(obtained.token.client_id)
+        return self._publish(obtained, due, other) if self._is_worse(other, obtained) else (Kept.SUPERSEDED, other)
+
+    def _is_worse(self, other: Published | None, obtained: Obtained) -> bool:
+        """Tell whether what another published is of older credentials, or refused by movieXchange.
+
+        Where that ends the older token at each log-in, who published first need not have logged in last.
+        """
+        if other is None or other.token is None:
+            return False
+        if other.token.credentials_version != obtained.token.credentials_version:
+            return other.token.credentials_version in obtained.replaced
+        try:
+            self.moviexchange.verify(other.token)
+        except TokenRefused:
             return True
-        doubtful = doubtful_version(published, versions, credentials)
-        return doubtful is not None and not self.vault.has_replaced(doubtful)
+        return False
 
     def _safety_net(self, request: Request) -> SafetyNet | None:
         return self._aside(lambda: self.vault.safety_net(request.client_id)) if self.rules.keep_refresh_token else None
@@ -341,7 +371,7 @@ class Rotator:
     def _keep(self, response: TokenResponse, net: SafetyNet | None) -> None:
         """Keep the refresh token before the access token is published, so that a crash in between costs neither."""
         refresh_token = response.refresh_token
-        if net and refresh_token:
+        if net and refresh_token and refresh_token != net.refresh_token:
             self._aside(lambda: self.vault.keep(refresh_token, after=net.version_id))
 
     def _aside(self, call: Callable[[], Answer]) -> Answer | None:

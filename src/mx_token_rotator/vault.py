@@ -3,10 +3,11 @@
 botocore's exceptions end here. Their messages may quote what was sent, so only error codes are passed on.
 """
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -64,6 +65,9 @@ class SecretsManagerVault:
     LONGEST_CALL: ClassVar[float] = 27.0
     """Seconds for one call: two tries of 3 s to connect and 10 s to read, and a second between them."""
 
+    ASIDE: ClassVar[float] = 5.0
+    """Seconds for one call beside the refresh, for a label or a refresh token: publishing needs the time more."""
+
     def __init__(self, client: "SecretsManagerClient", account: str, deadline: Deadline) -> None:
         """Take a client that tries twice at most, and the invocation's end."""
         self._client = client
@@ -88,11 +92,6 @@ class SecretsManagerVault:
             current=bearers.get("AWSCURRENT"), rejected=bearers.get(REJECTED), labelled=frozenset(stages)
         )
 
-    def has_replaced(self, version_id: str) -> bool:
-        """Tell whether this version of the credentials was there, and is not the current one any more."""
-        labels = self._versions(credentials_secret(self._account)).get(version_id)
-        return labels is not None and "AWSCURRENT" not in labels
-
     def credentials(self) -> Credentials:
         """Read the credentials. Raises CredentialsInvalid."""
         name = credentials_secret(self._account)
@@ -110,6 +109,7 @@ class SecretsManagerVault:
                 "UpdateSecretVersionStage",
                 name,
                 lambda: self._client.update_secret_version_stage(SecretId=name, VersionStage=REJECTED, **given),
+                within=self.ASIDE,
             )
         except VaultFailed:
             # The invocation for another client ID may have moved it first.
@@ -125,21 +125,29 @@ class SecretsManagerVault:
 
     def safety_net(self, client_id: str) -> SafetyNet:
         """Read the refresh token that is kept for a client ID."""
-        value = self._value(refresh_token_secret(self._account, client_id))
+        value = self._value(refresh_token_secret(self._account, client_id), within=self.ASIDE)
         if value is None:
             return SafetyNet(version_id=None, refresh_token=None)
         text, version_id, _ = value
         return SafetyNet(version_id=version_id, refresh_token=RefreshToken.parse(text, client_id=client_id))
 
     def keep(self, refresh_token: RefreshToken, *, after: str | None) -> None:
-        """Keep a refresh token in the place of the version that was read, unless another took it first."""
-        self._follow(refresh_token_secret(self._account, refresh_token.client_id), after, refresh_token.document())
+        """Keep a refresh token in the place of the version that was read, unless another one took it first."""
+        name = refresh_token_secret(self._account, refresh_token.client_id)
+        if self._follow(name, after, refresh_token.document(), within=self.ASIDE) is None:
+            now = self.safety_net(refresh_token.client_id)
+            if now.refresh_token is None:
+                self._follow(name, now.version_id, refresh_token.document(), within=self.ASIDE)
 
     def forget(self, client_id: str, *, after: str | None) -> None:
-        """Keep no refresh token in the place of the version that was read, unless another took it first."""
-        self._follow(refresh_token_secret(self._account, client_id), after, "{}")
+        """Keep no refresh token in the place of the version that was read, unless another one took it first."""
+        # No two such values are the same: Secrets Manager does nothing where an id comes again with its own value.
+        nothing = json.dumps({"forgotten": str(uuid4())})
+        self._follow(refresh_token_secret(self._account, client_id), after, nothing, within=self.ASIDE)
 
-    def _follow(self, name: str, after: str | None, text: str, attempt: int = 0) -> str | None:
+    def _follow(
+        self, name: str, after: str | None, text: str, *, within: float = LONGEST_CALL, attempt: int = 0
+    ) -> str | None:
         """Put a value as the successor of a version; give its id, or None where another put one first.
 
         Secrets Manager refuses a version id that is taken by another value (PutSecretValue's API reference), so of
@@ -149,13 +157,15 @@ class SecretsManagerVault:
         version_id = successor(after, attempt)
         put = {"SecretId": name, "SecretString": text, "ClientRequestToken": version_id}
         try:
-            self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put))
+            self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put), within=within)
         except _VersionTaken:
             versions = self._versions(name)
             current = next((version for version, labels in versions.items() if "AWSCURRENT" in labels), None)
             # Reads lag behind writes: a list without the id is older than the one who took it.
             was_moved_back = version_id in versions and current == after
-            return self._follow(name, after, text, attempt + 1) if was_moved_back else None
+            if not was_moved_back:
+                return None
+            return self._follow(name, after, text, within=within, attempt=attempt + 1)
         return version_id
 
     def _versions(self, name: str, **page: str) -> dict[str, list[str]]:
@@ -169,21 +179,23 @@ class SecretsManagerVault:
         next_page = answer.get("NextToken")
         return versions | self._versions(name, NextToken=next_page) if next_page else versions
 
-    def _value(self, name: str) -> tuple[str, str, datetime] | None:
+    def _value(self, name: str, *, within: float = LONGEST_CALL) -> tuple[str, str, datetime] | None:
         """Read a secret's text, version, and when that was made; None where nobody has put a value yet.
 
         An empty text, or none, is no value either: MiniStack answers so for a secret that was made without a value.
         """
         try:
-            answer = self._call("GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name))
+            answer = self._call(
+                "GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name), within=within
+            )
         except _NoValueYet:
             return None
         text = "a binary value, which is none of ours" if "SecretBinary" in answer else answer.get("SecretString")
         return (text, answer["VersionId"], answer["CreatedDate"]) if text else None
 
-    def _call(self, operation: str, name: str, call: Callable[[], Answer]) -> Answer:
+    def _call(self, operation: str, name: str, call: Callable[[], Answer], *, within: float = LONGEST_CALL) -> Answer:
         try:
-            return self._deadline.wait_for(call)
+            return self._deadline.within(within).wait_for(call)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
         except (BotoCoreError, TimeoutError) as error:
