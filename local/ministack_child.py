@@ -10,8 +10,13 @@ import shutil
 import signal
 import sys
 import threading
+from functools import partialmethod
 
 from hypercorn.__main__ import main
+from ministack.core.lambda_runtime import Worker
+
+# After 5 ms without a line MiniStack takes a function's log to be complete; on a busy machine the last lines are lost.
+Worker._drain_stderr_bounded = partialmethod(Worker._drain_stderr_bounded, idle_confirm=0.05)  # noqa: SLF001  no setting
 
 
 def end_with_parent() -> None:
