@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments demo test simulate figures lock clean
+.PHONY: environments demo faults simulate figures test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -22,6 +22,10 @@ environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-fr
 # Shows the product at work.
 demo: environments
 	@.venv/bin/python -m local.demo
+
+# Throws every fault of movieXchange at the deployed stack, and writes what came of each into docs/operating.md.
+faults: environments
+	@.venv/bin/python -m local.survival
 
 # Runs everything that is checked.
 test: environments

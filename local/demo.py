@@ -1,6 +1,5 @@
 """The product at work on a laptop, step by step; ends with a status other than 0 if a step does not happen."""
 
-import json
 import signal
 import sys
 import time
@@ -9,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import FrameType
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -73,17 +70,19 @@ class Demo:
 
     def read_as_an_app(self) -> str:
         """Show that one read gives an app both headers."""
-        check(that=self.call_api(WEBSITE) == HTTPStatus.OK, otherwise="movieXchange refused the published token")
+        check(that=self.stack.call_api(WEBSITE) == HTTPStatus.OK, otherwise="movieXchange refused the published token")
         return "An app with nothing but boto3 read its token and called movieXchange's API: 200."
 
     def report_a_revoked_token(self) -> str:
         """Show that a refused token is replaced when an app reports it."""
         refused = self.token(WEBSITE)
         self.mx.revoke(refused["access_token"])
-        check(that=self.call_api(WEBSITE) == HTTPStatus.UNAUTHORIZED, otherwise="movieXchange took a revoked token")
+        check(
+            that=self.stack.call_api(WEBSITE) == HTTPStatus.UNAUTHORIZED, otherwise="movieXchange took a revoked token"
+        )
         self.stack.report_rejected(WEBSITE, refused["version_id"])
         self.wait_for_another_token(WEBSITE, than=refused["version_id"])
-        check(that=self.call_api(WEBSITE) == HTTPStatus.OK, otherwise="movieXchange refused the new token")
+        check(that=self.stack.call_api(WEBSITE) == HTTPStatus.OK, otherwise="movieXchange refused the new token")
         return "The token was revoked: the app saw 401 and reported it; a new one is there, and works."
 
     def change_the_password(self) -> str:
@@ -93,7 +92,9 @@ class Demo:
         said = self.stack.invoke({"client_id": WEBSITE, "force": True}).get("errorMessage", "nothing")
         check(that="Who must act: the keeper of the credentials secret" in said, otherwise=f"the rotator said: {said}")
         check(that=self.token(WEBSITE) == published, otherwise="what was published has changed")
-        check(that=self.call_api(WEBSITE) == HTTPStatus.OK, otherwise="the published token does not work any more")
+        check(
+            that=self.stack.call_api(WEBSITE) == HTTPStatus.OK, otherwise="the published token does not work any more"
+        )
         return f"The password was changed at movieXchange alone. The rotator: “{said}” The published token still works."
 
     def put_the_new_password(self) -> str:
@@ -102,7 +103,7 @@ class Demo:
         self.stack.fill_credentials(self.mx.credentials())
         for client_id, token in before.items():
             self.wait_for_another_token(client_id, than=token["version_id"])
-        check(that=self.call_api(UPDATER) == HTTPStatus.OK, otherwise="movieXchange refused the new token")
+        check(that=self.stack.call_api(UPDATER) == HTTPStatus.OK, otherwise="movieXchange refused the new token")
         return "The new password was put; both client IDs have new tokens, and all is well."
 
     def lose_moviexchange(self) -> str:
@@ -131,25 +132,6 @@ class Demo:
         """Wait until a version is published that is not this one."""
         eventually(lambda: (self.stack.token(client_id) or {}).get("version_id", than) != than, within=30)
 
-    def call_api(self, client_id: str) -> int:
-        """Call movieXchange's API as an app does, and give the status."""
-        secrets = self.stack.client("secretsmanager")
-        token = json.loads(secrets.get_secret_value(SecretId=self.stack.token_secret(client_id))["SecretString"])
-        request = Request(  # noqa: S310  the stand-in's own address
-            f"{self.mx.url}/mxs/reference-data/v1/cinema-chains",
-            headers={
-                "Authorization": f"{token['token_type']} {token['access_token']}",
-                "MX-Api-Client-Secret": token["client_secret"],
-            },
-        )
-        try:
-            with urlopen(request, timeout=10) as answer:  # noqa: S310  the same
-                status: int = answer.status
-        except HTTPError as refusal:
-            with refusal:
-                return refusal.code
-        return status
-
 
 def run(console: Console, doing: str, step: Callable[[], str], clock: Callable[[], float] = time.monotonic) -> None:
     """Take one step, with live progress on a terminal, and say what happened and how long it took."""
@@ -172,18 +154,23 @@ def show(console: Console) -> None:
 def main() -> int:
     """Show the product; give the exit status."""
     console = Console()
+    return finish(console, lambda: show(console), "All steps happened.")
+
+
+def finish(console: Console, work: Callable[[], None], done: str) -> int:
+    """Do a command's work, say how it ended, and give the exit status."""
     # SIGINT too: a shell starts what runs in the background with it ignored.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _interrupt)
     try:
-        show(console)
+        work()
     except (StepFailed, StillWaiting, CommandFailed, BotoCoreError, ClientError) as failure:
         console.print(f"FAILED: {failure}", highlight=False, markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted; all that was started has ended.")
         return 130
-    console.print("All steps happened.")
+    console.print(done)
     return 0
 
 

@@ -4,7 +4,11 @@ import fcntl
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, TypeVar
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -14,6 +18,9 @@ WEBSITE = "FooTickets_Website"
 UPDATER = "FooTickets_OfflineUpdater"
 
 Seen = TypeVar("Seen")
+
+_session_lock = Lock()
+"""boto3's sessions are not for several threads at once; the clients that they make are."""
 
 
 class StillWaiting(Exception):  # noqa: N818  the name says what is wrong
@@ -28,6 +35,12 @@ def eventually(look: Callable[[], Seen], *, within: float) -> Seen:
         )(look)
     except RetryError:
         raise StillWaiting(f"what was waited for did not happen within {within:g} seconds") from None
+
+
+def issued_earlier(document: dict[str, str], by: timedelta) -> dict[str, str]:
+    """Give a token document as if its token had been issued so much earlier."""
+    times = {name: datetime.fromisoformat(document[name]) - by for name in ("issued_at", "expires_at")}
+    return document | {name: time.isoformat().replace("+00:00", "Z") for name, time in times.items()}
 
 
 @dataclass(frozen=True)
@@ -88,12 +101,17 @@ class Stack:
 
     def client(self, service: Any) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Make a boto3 client of this account."""
-        return self.aws.session.client(service, endpoint_url=self.aws.endpoint)
+        with _session_lock:
+            return self.aws.session.client(service, endpoint_url=self.aws.endpoint)
 
-    def fill_credentials(self, credentials: dict[str, str]) -> None:
-        """Put credentials into their secret, as their keeper does."""
-        secrets = self.client("secretsmanager")
-        secrets.put_secret_value(SecretId=f"{self.account}/credentials", SecretString=json.dumps(credentials))
+    def fill_credentials(self, credentials: dict[str, str]) -> str:
+        """Put credentials into their secret, as their keeper does, and give the new version's id."""
+        return self._put(f"{self.account}/credentials", credentials)
+
+    def _put(self, secret: str, document: dict[str, str]) -> str:
+        answer = self.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(document))
+        version: str = answer["VersionId"]
+        return version
 
     def token(self, client_id: str) -> dict[str, str] | None:
         """Read a token secret as an app does: the document and its version; None while it is empty."""
@@ -101,6 +119,31 @@ class Stack:
         answer = secrets.get_secret_value(SecretId=self.token_secret(client_id))
         text = answer.get("SecretString")
         return json.loads(text) | {"version_id": answer["VersionId"]} if text else None
+
+    def age(self, client_id: str, by: timedelta) -> str:
+        """Have what is published issued so much earlier than it was, by hand, and give the new version's id."""
+        document = dict(self.token(client_id) or {})
+        del document["version_id"]
+        return self._put(self.token_secret(client_id), issued_earlier(document, by))
+
+    def call_api(self, client_id: str) -> int:
+        """Call movieXchange's API as an app does, with what one read of the secret gives; give the status."""
+        token = self.token(client_id) or {}
+        request = Request(  # noqa: S310  the stand-in's own address
+            f"{self.parameters['ApiUrl']}/mxs/reference-data/v1/cinema-chains",
+            headers={
+                "Authorization": f"{token['token_type']} {token['access_token']}",
+                "MX-Api-Client-Secret": token["client_secret"],
+            },
+        )
+        try:
+            with urlopen(request, timeout=10) as answer:  # noqa: S310  the same
+                answer.read()
+                status: int = answer.status
+        except HTTPError as refusal:
+            with refusal:
+                return refusal.code
+        return status
 
     def report_rejected(self, client_id: str, version_id: str) -> None:
         """Put the event that says that a token was refused, as an app does."""
@@ -117,15 +160,19 @@ class Stack:
         document: dict[str, Any] = json.loads(answer["Payload"].read())
         return document
 
-    def log_lines(self) -> list[str]:
-        """Read every line of the function's log."""
-        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{self.name}")
+    def log_lines(self, word: str = "") -> list[str]:
+        """Read every line of the function's log, or those with this word in them."""
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{self.name}", filterPattern=word)
+        )
         return [event["message"] for page in pages for event in page["events"]]
 
     def outcomes(self, reason: str) -> list[dict[str, Any]]:
         """Read the outcomes of this reason from the log."""
         return [line for line in self.logged() if line.get("reason") == reason]
 
-    def logged(self) -> list[dict[str, Any]]:
+    def logged(self, word: str = "") -> list[dict[str, Any]]:
         """Read the function's own JSON log lines, and its metrics in CloudWatch's embedded format."""
-        return [json.loads(line) for line in self.log_lines() if line.startswith("{")]
+        return [json.loads(line) for line in self.log_lines(word) if line.startswith("{")]

@@ -3,11 +3,11 @@
 import json
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
-from mx_token_rotator.tokens import RFC_3339
+from local.stack import issued_earlier
 
 CLIENT_ID = "FooTickets_Website"
 ACCOUNT = "moviexchange/staging"
@@ -53,9 +53,7 @@ class Rotator:
 
     def age(self, by: timedelta) -> None:
         """Have what is published issued so much earlier than it was."""
-        document = self.published()
-        times = {name: datetime.fromisoformat(document[name]) - by for name in ("issued_at", "expires_at")}
-        aged = document | {name: time.strftime(RFC_3339) for name, time in times.items()}
+        aged = issued_earlier(self.published(), by)
         self.module.secrets_manager.put_secret_value(SecretId=TOKEN_SECRET, SecretString=json.dumps(aged))
 
     def published(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from local.aws import HOUSE
+from local.survival import HEAD, TRIALS
 from mx_token_rotator.errors import CredentialsInvalid, RotatorError, fill_command
 from mx_token_rotator.refresh import Rotator
 
@@ -163,6 +164,13 @@ def test_each_alarm_has_its_line_in_the_docs() -> None:
     }
 
     assert {name: row[0].strip("`") for name, row in table("operating.md", "Alarms").items()} == alarms
+
+
+def test_each_fault_has_its_row_in_the_docs() -> None:
+    """What `make faults` throws is what its table tells of, each with all its cells."""
+    said = {name: len(row) for name, row in table("operating.md", "What each fault does").items()}
+
+    assert said == dict.fromkeys(TRIALS, len(HEAD) - 1)
 
 
 def test_no_healthy_gap_between_ticks_rings_the_alarm() -> None:

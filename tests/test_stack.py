@@ -17,6 +17,7 @@ from local.aws import HOUSE, LocalAws
 from local.faults import down
 from local.mx import MovieXchangeStandIn
 from local.stack import UPDATER, WEBSITE, Stack, eventually
+from local.survival import DOCUMENT, TRIALS, Scene, rendered
 
 EVENTS = HOUSE / "events"
 
@@ -181,6 +182,22 @@ def dead_letters(stack: Stack) -> list[object]:
     sqs = stack.client("sqs")
     answer = sqs.receive_message(QueueUrl=stack.resource("DeadLetters"), MaxNumberOfMessages=10, VisibilityTimeout=0)
     return [json.loads(message["Body"])["requestPayload"] for message in answer.get("Messages", [])]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token endpoint: OAuth error invalid_grant",
+        "token endpoint: an empty body",
+        "API: HTTP 404",
+        "account: password changed",
+    ],
+)
+def test_a_fault_does_what_the_docs_say(stack: Stack, account_at_mx: MovieXchangeStandIn, name: str) -> None:
+    """Its row is the one that `make faults` wrote."""
+    survived = Scene(stack, account_at_mx).throw(TRIALS[name])
+
+    assert rendered({name: survived}).splitlines()[-1] in DOCUMENT.read_text().splitlines()
 
 
 def output(stack: Stack, name: str) -> str:
