@@ -21,6 +21,7 @@ class Engine:
     def __init__(self) -> None:
         """Begin at 0 seconds."""
         self.now = 0.0
+        self._until = 0.0
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
 
@@ -33,16 +34,24 @@ class Engine:
         self.at(self.now + seconds, what)
 
     def wait(self, seconds: float) -> None:
-        """Let others go on, and come back in so many seconds; nobody but a greenlet may wait."""
+        """Let others go on, if there is anything for them to do, and come back in so many seconds.
+
+        Nobody but a greenlet may wait.
+        """
+        then = self.now + seconds
+        if then <= self._until and not (self._due and self._due[0][0] <= then):
+            self.now = then
+            return
         waiting = getcurrent()
         hub = waiting.parent
         if hub is None:
             raise RuntimeError
-        self.later(seconds, waiting.switch)
+        self.at(then, waiting.switch)
         hub.switch()
 
     def run(self, until: float) -> None:
         """Let time pass until then."""
+        self._until = until
         while self._due and self._due[0][0] <= until:
             self.now, _, what = heapq.heappop(self._due)
             what()

@@ -13,7 +13,7 @@ from mx_token_rotator.tokens import RFC_3339, AccessToken
 from simulation.engine import EPOCH, moment
 from simulation.invocation import Crash, Invocation
 from simulation.moviexchange import LIFETIME
-from simulation.promise import CACHES, INVOCATION
+from simulation.promise import CACHES, INVOCATION, MIN_TOKEN_AGE
 from simulation.secrets_manager import Secret, Version
 from simulation.weather import FAIR
 
@@ -46,6 +46,9 @@ class Invariant(StrEnum):
     WITHIN_SETTINGS = "log-ins stay within what the settings imply"
     ENDS_WELL = "every invocation ends in an outcome or an error of the house"
     REPAIRS = "the next healthy tick repairs"
+    REPORTED = "a token that is reported is replaced"
+    WORKS = "whoever logs in leaves a token that works"
+    UNLABELLED = "credentials that work bear no label"
 
 
 class Violation(AssertionError):
@@ -71,7 +74,8 @@ class Invariants:
         self._rejected_at: dict[str, float] = {}
         self._excused: set[str] = set()
         self._by_hand: set[str] = set()
-        self._went_back_at = float("-inf")
+        self._went_back_at: dict[Secret, float] = {}
+        self.writes: Counter[str] = Counter()
         self.publications: Counter[str] = Counter()
         self.log_ins: Counter[str] = Counter()
 
@@ -91,7 +95,7 @@ class Invariants:
             return
         if secret is self._world.credentials:
             invocation.credentials_version = answer["VersionId"]
-        elif secret is self._world.tokens[invocation.request.client_id] and len(invocation.calls) == 1:
+        elif secret is self._world.tokens[invocation.request.client_id]:
             invocation.read_version = answer["VersionId"]
 
     def noted_log_in(self, invocation: Invocation) -> None:
@@ -109,12 +113,12 @@ class Invariants:
             invocation.rejected_version = version
         elif version and status == requests.codes.ok:
             self._rejected_at.pop(version, None)
+            invocation.accepted_version = version
 
     def went_back(self, secret: Secret) -> None:
         """Note that a person went back to a version: of the credentials, or of a token whatever life it has left."""
-        if secret is self._world.credentials:
-            self._went_back_at = self._world.engine.now
-        elif secret.current:
+        self._went_back_at[secret] = self._world.engine.now
+        if secret.current:
             self._by_hand.add(secret.current.id)
 
     def published(self, invocation: Invocation, was: Version | None, now: Version) -> None:
@@ -131,8 +135,11 @@ class Invariants:
         self._excuse(invocation)
         self.every_invocation_ends_in_an_outcome_or_an_error_of_the_house(invocation)
         self.a_quiet_tick_writes_nothing(invocation)
-        if invocation.is_tick:
+        if self._was_healthy(invocation):
             self.the_next_healthy_tick_repairs(invocation)
+            self.a_token_that_is_reported_is_replaced(invocation)
+            self.whoever_logs_in_leaves_a_token_that_works(invocation)
+        self.credentials_that_work_bear_no_label(invocation)
 
     def at_the_end(self) -> None:
         """Look at what is published when all is over."""
@@ -170,14 +177,13 @@ class Invariants:
 
     def publications_go_forward(self, invocation: Invocation, was: Version | None, token: AccessToken) -> None:
         """A version has one successor, by whoever read it; and the credentials' version never goes back by itself."""
-        name, before = Invariant.FORWARD, token_in(was) if was else token
-        if invocation.read_version != (was.id if was else None):
-            self._found(name, "another was published since this invocation looked")
+        before, client_id = token_in(was) if was else token, invocation.request.client_id
+        is_next = invocation.read_version == (was.id if was else None) or self._went_back(self._world.tokens[client_id])
+        if not is_next:
+            self._found(Invariant.FORWARD, "another was published since this invocation looked")
         older, newer = (self.became_current[each.credentials_version] for each in (before, token))
-        # A person who goes back is obeyed by whoever sees it, which a read that lags does not.
-        is_by_hand = self._world.engine.now - self._went_back_at < self._world.weather.climate.longest_lag + INVOCATION
-        if newer < older and not is_by_hand:
-            self._found(name, "its credentials are older than those of the one before")
+        if newer < older and not self._went_back(self._world.credentials):
+            self._found(Invariant.FORWARD, "its credentials are older than those of the one before")
 
     def rejected_credentials_are_tried_once(self, invocation: Invocation, version: str) -> None:
         """Who could know of the rejection tries again only by force, or in the last quarter of the published token."""
@@ -189,17 +195,20 @@ class Invariants:
             self._found(Invariant.TRIED_ONCE, f"{version} was tried again")
 
     def a_quiet_tick_writes_nothing(self, invocation: Invocation) -> None:
-        """An invocation that keeps what is published because nothing is due makes two reads, and no more."""
-        if invocation.outcome and invocation.outcome.reason == "fresh" and invocation.calls != QUIET_CALLS:
-            self._found(Invariant.QUIET, str(invocation.calls))
+        """An invocation that has no reason to log in makes two reads, and no more."""
+        said = invocation.outcome.reason if invocation.outcome else str(invocation.raised)
+        is_barred = "of the credentials before" in said and not self._world.keep_refresh_token
+        is_quiet = is_barred or said in {"fresh", "too young", "already replaced"}
+        if is_quiet and invocation.calls != QUIET_CALLS:
+            self._found(Invariant.QUIET, f"{said}: {invocation.calls}")
 
     def log_ins_stay_within_what_the_settings_imply(self, client_id: str) -> None:
         """Where nothing goes wrong, a token is replaced once in each share of its life, and never sooner."""
         is_fair = self._world.weather.climate is FAIR and not self._world.weather.thrown
         most = self._world.engine.now / self._world.promise.due_after + 2
-        counted = max(self.log_ins[client_id], self.publications[client_id])
-        if is_fair and counted > most:
-            self._found(Invariant.WITHIN_SETTINGS, f"{counted}")
+        a_log_in = 2 if self._world.keep_refresh_token else 1
+        if is_fair and (self.log_ins[client_id] > most or self.writes[client_id] > most * a_log_in):
+            self._found(Invariant.WITHIN_SETTINGS, f"{self.log_ins[client_id]}, {self.writes[client_id]}")
 
     def every_invocation_ends_in_an_outcome_or_an_error_of_the_house(self, invocation: Invocation) -> None:
         """Nothing else comes out of it, but that it may crash."""
@@ -208,12 +217,33 @@ class Invariants:
 
     def the_next_healthy_tick_repairs(self, invocation: Invocation) -> None:
         """After a tick that nothing stood in the way of, what is published is fresh, and of the current credentials."""
-        world, client_id = self._world, invocation.request.client_id
-        troubles = world.weather.troubles(client_id, invocation.started - SETTLED, world.engine.now + SETTLED)
         # Where each log-in revokes the older token, two at once may refuse each other's.
-        is_undone = world.account.revokes_older and not invocation.was_alone
-        if not troubles and not is_undone and not self._is_well(client_id):
+        is_undone = self._world.account.revokes_older and not invocation.was_alone
+        if invocation.is_tick and not is_undone and not self._is_well(invocation.request.client_id):
             self._found(Invariant.REPAIRS, repr(invocation.raised or invocation.outcome))
+
+    def a_token_that_is_reported_is_replaced(self, invocation: Invocation) -> None:
+        """After an app's report of a version that is not too young, another one is published."""
+        current = self._world.tokens[invocation.request.client_id].current
+        is_there = current is not None and current.id == invocation.request.rejected_version
+        if current and is_there and self._world.engine.now - current.created_at > MIN_TOKEN_AGE + SETTLED:
+            self._found(Invariant.REPORTED, repr(invocation.raised or invocation.outcome))
+
+    def whoever_logs_in_leaves_a_token_that_works(self, invocation: Invocation) -> None:
+        """After the last of those who run at the same time, movieXchange takes what is published."""
+        current = self._world.tokens[invocation.request.client_id].current
+        issued = self._world.account.tokens.get(token_in(current).access_token) if current else None
+        is_last = not self._world.running[invocation.request.client_id]
+        has_logged_in = "log in" in invocation.calls and invocation.outcome is not None
+        if is_last and has_logged_in and not invocation.request.dry_run and (issued is None or issued.revoked):
+            self._found(Invariant.WORKS, repr(invocation.outcome))
+
+    def credentials_that_work_bear_no_label(self, invocation: Invocation) -> None:
+        """A rejection that was a mistake is taken back."""
+        labelled, client_id = self._world.credentials.state.labels.get("REJECTED"), invocation.request.client_id
+        is_hindered = self._world.weather.hindrances(client_id, invocation.started - SETTLED, self._world.engine.now)
+        if labelled is not None and labelled == invocation.accepted_version and not is_hindered:
+            self._found(Invariant.UNLABELLED, labelled)
 
     # What they go by
 
@@ -224,15 +254,31 @@ class Invariants:
             raise violation
 
     def _excuse(self, invocation: Invocation) -> None:
-        """Let credentials be tried again where the label could not be put: a crash, or a call that failed."""
-        version = invocation.rejected_version
-        if version is None:
+        """Let credentials be tried again where something stood in the way of their label."""
+        version, now = invocation.rejected_version, self._world.engine.now
+        if version is None or self._world.credentials.state.labels.get("REJECTED") == version:
             return
-        labelled = self._world.credentials.state.labels.get("REJECTED")
-        is_hindered = isinstance(invocation.raised, Crash) or "UpdateSecretVersionStage" in invocation.calls
-        is_out_of_time = self._world.engine.now - invocation.started > INVOCATION - SETTLED
-        if labelled != version and (is_hindered or is_out_of_time):
+        is_out_of_time = now - invocation.started > INVOCATION - 2 * SETTLED
+        if is_out_of_time or self._world.weather.hindrances(invocation.request.client_id, invocation.started, now):
             self._excused.add(version)
+
+    def _was_healthy(self, invocation: Invocation) -> bool:
+        """Tell whether nothing stood in the way, nor a label that has a token wait for its last quarter."""
+        client_id, begin, end = (
+            invocation.request.client_id,
+            invocation.started - SETTLED,
+            self._world.engine.now + SETTLED,
+        )
+        if self._world.weather.troubles(client_id, begin, end):
+            return False
+        current = self._world.tokens[client_id].current
+        waits = current is None or not token_in(current).is_past(75, moment(invocation.started - INVOCATION))
+        return not (waits and self._world.weather.labels(client_id, begin, end))
+
+    def _went_back(self, secret: Secret) -> bool:
+        """Tell whether a person went back so lately that not everybody has seen it; who does is obeyed."""
+        lately = self._world.weather.climate.longest_lag + INVOCATION
+        return self._world.engine.now - self._went_back_at.get(secret, float("-inf")) < lately
 
     def _is_well(self, client_id: str) -> bool:
         """Tell whether what is published is not due, and of the current credentials."""
@@ -257,5 +303,7 @@ class Invariants:
         if version.id in self._by_hand:
             return False
         due = self._end(version) - LIFETIME + self._world.promise.due_after
+        last_quarter = self._end(version) - LIFETIME / 4
         troubles = self._world.weather.troubles(client_id, due, self._world.engine.now)
-        return self._world.promise.cost(troubles) <= self._world.promise.tolerance(cache)
+        labels = self._world.weather.labels(client_id, due, max(due, min(last_quarter, self._world.engine.now)))
+        return self._world.promise.cost(troubles + labels) <= self._world.promise.tolerance(cache)

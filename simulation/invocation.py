@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LAMBDA_SECONDS = 60.0
 READ_SECONDS = 10.0
+BROKEN_ANSWER = "InternalServiceError"
 MOSTLY = 0.7  # the share of calls that a brown-out spoils
 
 Answer = TypeVar("Answer")
@@ -42,12 +43,13 @@ class Invocation(greenlet):
         self.started = world.engine.now
         self.skew = rng.uniform(-world.weather.climate.skew, world.weather.climate.skew)
         self.was_alone = True
-        self.steps_to_crash = rng.randrange(16) if world.weather.happens() else -1
+        self.steps_to_crash = rng.randrange(24) if world.weather.happens() else -1
         self.limit = float("inf")
         self.calls: list[str] = []
         self.read_version: str | None = None
         self.credentials_version: str | None = None
         self.rejected_version: str | None = None
+        self.accepted_version: str | None = None
         self.outcome: Outcome | None = None
         self.raised: BaseException | None = None
 
@@ -55,7 +57,7 @@ class Invocation(greenlet):
         """Tell the story; whatever it ends in is looked at."""
         self.world.began(self)
         try:
-            self.outcome = self.world.rotator(self).refresh(self.request)
+            self.outcome = self.world.serve(self.request)
         except Crash as crash:
             self.raised = crash
             self.world.weather.strike(w.CRASH, self.started, self.request.client_id, self.now - self.started)
@@ -75,9 +77,9 @@ class Invocation(greenlet):
         """Whether it ended in an error of the house."""
         return isinstance(self.raised, RotatorError)
 
-    def deadline(self) -> Deadline:
-        """Lambda's time-out."""
-        return SimulatedDeadline(lambda: self.started + LAMBDA_SECONDS - self.now)
+    def seconds_left(self) -> float:
+        """Tell what is left of Lambda's time-out."""
+        return self.started + LAMBDA_SECONDS - self.world.engine.now
 
     def clock(self) -> datetime:
         """Read the clock of the machine that this one runs on."""
@@ -99,23 +101,35 @@ class Invocation(greenlet):
     def secrets_manager(
         self, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]
     ) -> dict[str, object]:
-        """Call Secrets Manager."""
-        weather, rng = self.world.weather, self.world.weather.rng
+        """Call Secrets Manager, which may act and say that it failed."""
+        weather, rng, is_read = self.world.weather, self.world.weather.rng, operation in READS
         self.calls.append(operation)
         self.step()
-        latency = rng.uniform(1.0, 9.0) if weather.is_on(w.VAULT_SLOW, self.now) else rng.uniform(0.01, 0.05)
+        latency = rng.uniform(0.01, 0.05)
+        code = ""
+        if not weather.is_calm(self.now):
+            latency = rng.uniform(1.0, 9.0) if weather.is_on(w.VAULT_SLOW, self.now) else latency
+            code = self._refusal(name)
         # What is read may be old by the time it is there; a write may be done though its answer comes too late.
-        is_read = operation in READS
         self.wait(latency if is_read else latency / 2)
-        if weather.is_on(w.THROTTLED, self.now):
-            raise failure(operation, "ThrottlingException")
-        if weather.is_on(w.BROKEN, self.now) and rng.random() < MOSTLY:
-            raise failure(operation, "InternalServiceError")
+        if code and (is_read or code != BROKEN_ANSWER or rng.random() < 0.5):  # noqa: PLR2004  one or the other
+            raise failure(operation, code)
         answer = self.world.act(self, operation, name, act)
         if not is_read:
             self.wait(latency / 2)
+        if code:
+            raise failure(operation, code)
         self.step()
         return answer
+
+    def _refusal(self, name: str) -> str:
+        """Draw with which error Secrets Manager refuses a call, if it does."""
+        weather, now = self.world.weather, self.now
+        if weather.is_on(w.THROTTLED, now):
+            return "ThrottlingException"
+        if weather.is_on(w.DENIED, now) and self.world.secrets[name] is self.world.credentials:
+            return "AccessDeniedException"
+        return BROKEN_ANSWER if weather.is_on(w.BROKEN, now) and weather.rng.random() < MOSTLY else ""
 
     def moviexchange(self, request: requests.Request) -> Reply:
         """Call movieXchange, which may act even where no answer comes back."""

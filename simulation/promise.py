@@ -5,6 +5,9 @@ from dataclasses import dataclass
 INVOCATION = 60.0
 """Seconds: the function's time-out, which also covers clocks that differ and reads that lag."""
 
+MIN_TOKEN_AGE = 900.0
+"""Seconds: the template's MinTokenAgeSeconds."""
+
 CACHES = (0.0, 300.0, 3600.0)
 """Seconds for which apps keep what they read: not at all, as most caches do, and the longest that is promised for."""
 

@@ -99,8 +99,8 @@ class Secret:
         if spare > 0:
             bearers = set(state.labels.values())
             old = [each.id for each in state.versions.values() if now - each.created_at > KEPT_SECONDS]
-            for version_id in [each for each in old if each not in bearers][:spare]:
-                del state.versions[version_id]
+            gone = set([each for each in old if each not in bearers][:spare])
+            state = State({each.id: each for each in state.versions.values() if each.id not in gone}, state.labels)
         if self._states[-1][0] == now:
             self._states.pop()
         self._states.append((now, state))

@@ -17,9 +17,10 @@ SLOW = "movieXchange is slow"
 MISTAKE = "movieXchange rejects right credentials"
 THROTTLED = "Secrets Manager throttles"
 BROKEN = "Secrets Manager fails"
+DENIED = "the credentials must not be read"
 VAULT_SLOW = "Secrets Manager is slow"
 
-STRETCHES = (AWAY, API_AWAY, BROWN_OUT, RATE_LIMIT, NONSENSE, SLOW, MISTAKE, THROTTLED, BROKEN, VAULT_SLOW)
+STRETCHES = (AWAY, API_AWAY, BROWN_OUT, RATE_LIMIT, NONSENSE, SLOW, MISTAKE, THROTTLED, BROKEN, DENIED, VAULT_SLOW)
 
 LOST = "a wake-up is lost"
 LATE = "a wake-up is late"
@@ -59,8 +60,13 @@ class Weather:
     climate: Climate
     thrown: Counter[str] = field(default_factory=Counter)
     _until: dict[str, float] = field(default_factory=dict)
+    _calm_at: float = float("-inf")
     _since: dict[str, float] = field(default_factory=dict)
-    _past: list[tuple[float, float, str | None]] = field(default_factory=list)
+    _past: list[tuple[float, float, str | None, str]] = field(default_factory=list)
+
+    def is_calm(self, now: float) -> bool:
+        """Tell whether no stretch of known length lasts."""
+        return now >= self._calm_at
 
     def is_on(self, kind: str, now: float) -> bool:
         """Tell whether a stretch of this kind lasts."""
@@ -70,12 +76,14 @@ class Weather:
         """Begin a stretch of known length, or lengthen the one that lasts."""
         self.thrown[kind] += 1
         self._until[kind] = max(self._until.get(kind, 0.0), now + seconds)
-        self._past.append((now, now + seconds, None))
+        self._calm_at = max(self._calm_at, now + seconds)
+        self._past.append((now, now + seconds, None, kind))
 
     def clear(self, now: float) -> None:
         """End all stretches of known length."""
         self._until.clear()
-        self._past = [(begin, min(end, now), whom) for begin, end, whom in self._past]
+        self._calm_at = now
+        self._past = [(begin, min(end, now), whom, kind) for begin, end, whom, kind in self._past]
 
     def set(self, kind: str, now: float, *, on: bool) -> None:
         """Begin or end a stretch whose length is not known beforehand."""
@@ -83,19 +91,31 @@ class Weather:
             self.thrown[kind] += 1
             self._since[kind] = now
         elif not on and kind in self._since:
-            self._past.append((self._since.pop(kind), now, None))
+            self._past.append((self._since.pop(kind), now, None, kind))
 
     def strike(self, kind: str, now: float, client_id: str, seconds: float = 0.0) -> None:
         """Note a discrete trouble of one client ID."""
         self.thrown[kind] += 1
-        self._past.append((now, now + seconds, client_id))
+        self._past.append((now, now + seconds, client_id, kind))
 
     def troubles(self, client_id: str, begin: float, end: float) -> list[tuple[float, float]]:
-        """List what went wrong for a client ID in a stretch of time."""
-        lasting = [(since, end, None) for since in self._since.values()]
+        """List what went wrong for a client ID in a stretch of time; a label is what the rotator made of it."""
+        return [(since, until) for since, until, kind in self._stretches(client_id, begin, end) if kind != LABELLED]
+
+    def hindrances(self, client_id: str, begin: float, end: float) -> bool:
+        """Tell whether anything went wrong for a client ID but with the credentials."""
+        kinds = {kind for *_, kind in self._stretches(client_id, begin, end)}
+        return bool(kinds - {LABELLED, UNFIT, MISTAKE})
+
+    def labels(self, client_id: str, begin: float, end: float) -> list[tuple[float, float]]:
+        """List when the credentials were labelled in a stretch of time."""
+        return [(since, until) for since, until, kind in self._stretches(client_id, begin, end) if kind == LABELLED]
+
+    def _stretches(self, client_id: str, begin: float, end: float) -> list[tuple[float, float, str]]:
+        lasting = [(since, end, None, kind) for kind, since in self._since.items()]
         return [
-            (max(since, begin), min(until, end))
-            for since, until, whom in [*self._past, *lasting]
+            (max(since, begin), min(until, end), kind)
+            for since, until, whom, kind in [*self._past, *lasting]
             if whom in {None, client_id} and since < end and until > begin
         ]
 

@@ -4,22 +4,22 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import requests
 
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
-from mx_token_rotator.refresh import Request, Rotator, Rules
+from mx_token_rotator.refresh import LONGEST_LAG, Request, Rotator, Rules
 from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, refresh_token_secret, token_secret
 from simulation import weather as w
 from simulation.apps import App
 from simulation.engine import Engine
 from simulation.invariants import Invariants
-from simulation.invocation import Invocation
+from simulation.invocation import Invocation, SimulatedDeadline
 from simulation.moviexchange import Account, Reply, Session
-from simulation.promise import CACHES, DEFAULTS, Promise
+from simulation.promise import CACHES, DEFAULTS, MIN_TOKEN_AGE, Promise
 from simulation.secrets_manager import CURRENT, READS, Client, Secret, failure
 from simulation.weather import DAY, HOUR, MINUTE, Climate, Weather
 
@@ -30,10 +30,10 @@ from greenlet import getcurrent
 
 ACCOUNT = "moviexchange/production"
 CLIENT_IDS = ("Website", "Updater")
-MIN_TOKEN_AGE = 900.0
 SPARE_SECONDS = 5.0
 USERNAME = "user"
 
+SELDOM = 0.1
 BY_HAND = "a person moves a label, forces, or revokes"
 
 
@@ -68,9 +68,10 @@ class World:
         self.client = Client(lambda *call: self._invocation().secrets_manager(*call))
         self.session = Session(lambda request: self._invocation().moviexchange(request))
         self.invariants = Invariants(self)
+        self.serve = self.rotator().refresh
         self.steps_to_crash = 0
         """Where the next invocation crashes, if not at 0."""
-        self._running: dict[str, set[Invocation]] = {each: set() for each in CLIENT_IDS}
+        self.running: dict[str, set[Invocation]] = {each: set() for each in CLIENT_IDS}
         self.reads: Counter[float] = Counter()
         self.failed_reads: Counter[float] = Counter()
         self.invocations: Counter[str] = Counter()
@@ -96,6 +97,7 @@ class World:
             self.roll_back_token,
             self.revoke,
             self.insist,
+            self.recreate_credentials,
         ):
             self._now_and_then(deed)
 
@@ -128,7 +130,7 @@ class World:
             weather.strike(w.LOST, self.engine.now + after, client_id)
             return
         if weather.happens():
-            late = weather.rng.uniform(0, 5 * MINUTE)
+            late = weather.rng.uniform(0, HOUR if weather.rng.random() < SELDOM else 5 * MINUTE)
             weather.strike(w.LATE, self.engine.now + after, client_id, late)
             delay += late
         self.engine.later(delay, partial(self.invoke, request, is_tick=is_tick))
@@ -164,9 +166,9 @@ class World:
             keep_refresh_token=self.keep_refresh_token,
         )
 
-    def rotator(self, invocation: Invocation) -> Rotator:
-        """Wire the rooms together as the handler does."""
-        deadline = invocation.deadline().earlier_by(SPARE_SECONDS)
+    def rotator(self) -> Rotator:
+        """Wire the rooms together as the handler does; who calls is found out at each call."""
+        deadline = SimulatedDeadline(lambda: self._invocation().seconds_left()).earlier_by(SPARE_SECONDS)
         return self.story(
             vault=self.vault(cast("SecretsManagerClient", self.client), ACCOUNT, deadline),
             moviexchange=self.moviexchange(
@@ -174,16 +176,20 @@ class World:
                 auth_url="https://auth",
                 api_url="https://api",
                 verify_path="/chains",
-                clock=invocation.clock,
+                clock=self._clock,
                 deadline=deadline.earlier_by(SecretsManagerVault.LONGEST_CALL),
                 sleep=self.engine.wait,
                 warn=lambda _: None,
             ),
             rules=self.rules(),
-            clock=invocation.clock,
+            clock=self._clock,
             observe=lambda _: None,
             report=lambda _: None,
         )
+
+    def _clock(self) -> datetime:
+        """Read the clock of the machine that an invocation runs on."""
+        return self._invocation().clock()
 
     def _invocation(self) -> Invocation:
         """Find out who calls."""
@@ -205,6 +211,7 @@ class World:
             return answer
         was = secret.current
         answer = act(secret, now)
+        self.invariants.writes[invocation.request.client_id] += 1
         if secret is self.credentials:
             self._look_at_credentials()
         elif secret is self.tokens[invocation.request.client_id] and secret.current and secret.current is not was:
@@ -220,14 +227,14 @@ class World:
 
     def began(self, invocation: Invocation) -> None:
         """Note who runs at the same time for the same client ID."""
-        running = self._running[invocation.request.client_id]
+        running = self.running[invocation.request.client_id]
         running.add(invocation)
         for each in running:
             each.was_alone = each.was_alone and len(running) == 1
 
     def ended(self, invocation: Invocation) -> None:
         """Look at how an invocation ended."""
-        self._running[invocation.request.client_id].discard(invocation)
+        self.running[invocation.request.client_id].discard(invocation)
         said = invocation.outcome.reason if invocation.outcome else type(invocation.raised).__name__
         self.invocations[said] += 1
         self.invariants.ended(invocation)
@@ -265,6 +272,9 @@ class World:
     def roll_back_credentials(self) -> None:
         """Move AWSCURRENT of the credentials back, and put right ones some time later."""
         if self._roll_back(self.credentials):
+            # Who goes back twice in a little while may be taken for a read that lags.
+            for client_id in CLIENT_IDS:
+                self.weather.strike(BY_HAND, self.engine.now, client_id, LONGEST_LAG.total_seconds())
             self._label_updated()
             self.engine.later(self.weather.rng.uniform(MINUTE, 2 * HOUR), self.put_credentials)
 
@@ -293,8 +303,18 @@ class World:
         """Force a new token, or try whether that would do."""
         client_id = self.weather.rng.choice(CLIENT_IDS)
         dry_run = self.weather.rng.random() < 0.5  # noqa: PLR2004  one or the other
-        self.weather.thrown[BY_HAND] += 1
-        self.invoke(Request(client_id=client_id, force=True, dry_run=dry_run))
+        self.insist_on(Request(client_id=client_id, force=True, dry_run=dry_run))
+
+    def insist_on(self, request: Request) -> None:
+        """Invoke by hand; a dry run may end the token that is published."""
+        self.weather.strike(BY_HAND, self.engine.now, request.client_id, MINUTE)
+        self.invoke(request)
+
+    def recreate_credentials(self) -> None:
+        """Delete the credentials secret for good, and make it again some time later."""
+        self.weather.begin(w.DENIED, self.engine.now, self.weather.rng.uniform(MINUTE, 2 * HOUR))
+        self.credentials = self.secrets[credentials_secret(ACCOUNT)] = Secret(self.weather.climate.longest_lag)
+        self.put_credentials()
 
     def _look_at_credentials(self) -> None:
         """Note whether the credentials fit, and whether they are labelled."""

@@ -131,7 +131,7 @@ def test_a_requirements_file_is_hashed_and_names_no_address(file: str) -> None:
 
 def table(document: str, heading: str) -> dict[str, list[str]]:
     """Read a table of the docs: under the first cell of each row, the other cells."""
-    text = (HOUSE / "docs" / document).read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    text = (HOUSE / "docs" / document).read_text().split(f"# {heading}\n")[1].split("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
     return {row[0].strip("` "): row[1:] for row in rows[2:]}
 
@@ -168,7 +168,7 @@ def test_each_alarm_has_its_line_in_the_docs() -> None:
 
 def test_each_fault_has_its_row_in_the_docs() -> None:
     """What `make faults` throws is what its table tells of, each with all its cells."""
-    said = {name: len(row) for name, row in table("operating.md", "What each fault does").items()}
+    said = {name: len(row) for name, row in table("faults.md", "What each fault does").items()}
 
     assert said == dict.fromkeys(TRIALS, len(HEAD) - 1)
 
