@@ -18,7 +18,7 @@ class App:
     world: "World"
     client_id: str
     cache: float
-    seconds_between_calls: float = 7200.0
+    seconds_between_calls: float = 10_800.0
     held: Version | None = None
     read_at: float = float("-inf")
 

@@ -24,6 +24,7 @@ class Engine:
         self._until = 0.0
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._order = count()
+        self._idle: list[greenlet] = []
 
     def at(self, when: float, what: Callable[[], object]) -> None:
         """Have something happen at a time, or now if that is past."""
@@ -57,7 +58,15 @@ class Engine:
             what()
         self.now = until
 
+    def start(self, what: Callable[[], object]) -> None:
+        """Begin something that waits now and then; it goes on by itself."""
+        worker = self._idle.pop() if self._idle else greenlet(self._work)
+        worker.switch(what)
 
-def start(what: Callable[[], None]) -> None:
-    """Begin something that waits now and then."""
-    greenlet(what).switch()
+    def _work(self, what: Callable[[], object]) -> None:
+        """Do one thing after the other, since to make a greenlet takes longer than most of what it does."""
+        worker = getcurrent()
+        while worker.parent:
+            what()
+            self._idle.append(worker)
+            what = worker.parent.switch()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from mx_token_rotator.errors import RotatorError
+from mx_token_rotator.refresh import LONGEST_LAG
 from mx_token_rotator.tokens import RFC_3339, AccessToken
 from simulation.engine import EPOCH, moment
 from simulation.invocation import Crash, Invocation
@@ -135,10 +136,9 @@ class Invariants:
         self._excuse(invocation)
         self.every_invocation_ends_in_an_outcome_or_an_error_of_the_house(invocation)
         self.a_quiet_tick_writes_nothing(invocation)
-        if self._was_healthy(invocation):
-            self.the_next_healthy_tick_repairs(invocation)
-            self.a_token_that_is_reported_is_replaced(invocation)
-            self.whoever_logs_in_leaves_a_token_that_works(invocation)
+        self.the_next_healthy_tick_repairs(invocation)
+        self.a_token_that_is_reported_is_replaced(invocation)
+        self.whoever_logs_in_leaves_a_token_that_works(invocation)
         self.credentials_that_work_bear_no_label(invocation)
 
     def at_the_end(self) -> None:
@@ -217,32 +217,39 @@ class Invariants:
 
     def the_next_healthy_tick_repairs(self, invocation: Invocation) -> None:
         """After a tick that nothing stood in the way of, what is published is fresh, and of the current credentials."""
+        if not invocation.is_tick or self._is_well(invocation.request.client_id):
+            return
         # Where each log-in revokes the older token, two at once may refuse each other's.
         is_undone = self._world.account.revokes_older and not invocation.was_alone
-        if invocation.is_tick and not is_undone and not self._is_well(invocation.request.client_id):
+        if not is_undone and self._was_healthy(invocation):
             self._found(Invariant.REPAIRS, repr(invocation.raised or invocation.outcome))
 
     def a_token_that_is_reported_is_replaced(self, invocation: Invocation) -> None:
         """After an app's report of a version that is not too young, another one is published."""
-        current = self._world.tokens[invocation.request.client_id].current
+        if invocation.request.rejected_version is None:
+            return
+        current, now = self._world.tokens[invocation.request.client_id].current, self._world.engine.now
         is_there = current is not None and current.id == invocation.request.rejected_version
-        if current and is_there and self._world.engine.now - current.created_at > MIN_TOKEN_AGE + SETTLED:
+        is_old = current is not None and now - current.created_at > MIN_TOKEN_AGE + SETTLED
+        if is_there and is_old and self._was_healthy(invocation):
             self._found(Invariant.REPORTED, repr(invocation.raised or invocation.outcome))
 
     def whoever_logs_in_leaves_a_token_that_works(self, invocation: Invocation) -> None:
         """After the last of those who run at the same time, movieXchange takes what is published."""
+        if invocation.outcome is None or invocation.request.dry_run or "log in" not in invocation.calls:
+            return
         current = self._world.tokens[invocation.request.client_id].current
         issued = self._world.account.tokens.get(token_in(current).access_token) if current else None
         is_last = not self._world.running[invocation.request.client_id]
-        has_logged_in = "log in" in invocation.calls and invocation.outcome is not None
-        if is_last and has_logged_in and not invocation.request.dry_run and (issued is None or issued.revoked):
+        if is_last and (issued is None or issued.revoked) and self._was_healthy(invocation):
             self._found(Invariant.WORKS, repr(invocation.outcome))
 
     def credentials_that_work_bear_no_label(self, invocation: Invocation) -> None:
         """A rejection that was a mistake is taken back."""
-        labelled, client_id = self._world.credentials.state.labels.get("REJECTED"), invocation.request.client_id
-        is_hindered = self._world.weather.hindrances(client_id, invocation.started - SETTLED, self._world.engine.now)
-        if labelled is not None and labelled == invocation.accepted_version and not is_hindered:
+        labelled, now = self._world.credentials.state.labels.get("REJECTED"), self._world.engine.now
+        if labelled is None or labelled != invocation.accepted_version:
+            return
+        if not self._world.weather.hindrances(invocation.request.client_id, invocation.started - SETTLED, now):
             self._found(Invariant.UNLABELLED, labelled)
 
     # What they go by
@@ -272,7 +279,11 @@ class Invariants:
         if self._world.weather.troubles(client_id, begin, end):
             return False
         current = self._world.tokens[client_id].current
-        waits = current is None or not token_in(current).is_past(75, moment(invocation.started - INVOCATION))
+        token = token_in(current) if current else None
+        if token and token.is_younger_than(LONGEST_LAG, moment(invocation.started)):
+            # Older credentials than such a token may be taken for a read that lags.
+            return False
+        waits = token is None or not token.is_past(75, moment(invocation.started - INVOCATION))
         return not (waits and self._world.weather.labels(client_id, begin, end))
 
     def _went_back(self, secret: Secret) -> bool:

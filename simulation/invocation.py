@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import requests
-from greenlet import getcurrent, greenlet
 
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
@@ -30,12 +29,11 @@ class Crash(BaseException):
     """The function ends at once, and nothing that it would have done happens."""
 
 
-class Invocation(greenlet):
+class Invocation:
     """Serves one request, as the handler wires it."""
 
     def __init__(self, world: "World", request: Request, *, is_tick: bool) -> None:
         """Draw how this one's clock is off, and whether and where it crashes."""
-        super().__init__()
         rng = world.weather.rng
         self.world = world
         self.request = request
@@ -55,6 +53,7 @@ class Invocation(greenlet):
 
     def run(self) -> None:
         """Tell the story; whatever it ends in is looked at."""
+        self.world.calling = self
         self.world.began(self)
         try:
             self.outcome = self.world.serve(self.request)
@@ -88,9 +87,14 @@ class Invocation(greenlet):
     def wait(self, seconds: float) -> None:
         """Wait for an outside party, as long as the deadline allows. Raises TimeoutError."""
         if self.now + seconds > self.limit:
-            self.world.engine.wait(max(0.0, self.limit - self.now))
+            self.sleep(max(0.0, self.limit - self.now))
             raise TimeoutError
+        self.sleep(seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Let others go on for a while."""
         self.world.engine.wait(seconds)
+        self.world.calling = self
 
     def step(self) -> None:
         """Come to one side of a call. Raises Crash where that is drawn."""
@@ -167,19 +171,20 @@ class Invocation(greenlet):
         return Reply(401) if weather.is_on(w.MISTAKE, self.now) and is_password_grant else None
 
 
-class SimulatedDeadline(Deadline):
-    """A deadline in virtual time: nobody has to be left behind in a thread."""
+def simulated_deadline(world: "World") -> Deadline:
+    """Make the deadline of whoever calls, in virtual time: nobody has to be left behind in a thread."""
 
-    def wait_for(self, call: Callable[[], Answer]) -> Answer:
-        """Call, and let the invocation wait no longer than this."""
-        invocation = getcurrent()
-        if not isinstance(invocation, Invocation):
-            raise TypeError
-        limit = invocation.now + self.seconds_left()
-        if limit <= invocation.now:
-            raise TimeoutError
-        before, invocation.limit = invocation.limit, min(limit, invocation.limit)
-        try:
-            return call()
-        finally:
-            invocation.limit = before
+    class SimulatedDeadline(Deadline):
+        def wait_for(self, call: Callable[[], Answer]) -> Answer:
+            """Call, and let the invocation wait no longer than this."""
+            invocation = world.calling
+            limit = invocation.now + self.seconds_left()
+            if limit <= invocation.now:
+                raise TimeoutError
+            before, invocation.limit = invocation.limit, min(limit, invocation.limit)
+            try:
+                return call()
+            finally:
+                invocation.limit = before
+
+    return SimulatedDeadline(world.seconds_left)

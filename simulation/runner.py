@@ -1,6 +1,5 @@
 """Many years of it: one world a seed, each with what its seed draws of settings and weather."""
 
-import gc
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ TOKEN_YEARS = len(CLIENT_IDS)
 SETTINGS = (
     Promise(),
     Promise(),
-    Promise(),
     Promise(check_every=1140.0, check_window=600.0),
+    Promise(check_every=1140.0, check_window=60.0, refresh_at_percent=60),
     Promise(check_every=1140.0, check_window=300.0),
-    Promise(check_every=900.0, check_window=300.0, refresh_at_percent=30),
+    Promise(check_every=1140.0, check_window=600.0, refresh_at_percent=30),
     Promise(check_every=1140.0, check_window=0.0, refresh_at_percent=70),
 )
 """The defaults, and others that the template allows."""
@@ -62,8 +61,6 @@ def world(seed: int) -> World:
 
 def live(seed: int, days: float = DAYS) -> History:
     """Live through a world, and tell what came of it."""
-    # Most of what is made ends with its invocation; to look for cycles as often as usual would take much of the time.
-    gc.set_threshold(100_000)
     lived = world(seed)
     violation = ""
     try:

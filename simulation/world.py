@@ -17,7 +17,7 @@ from simulation import weather as w
 from simulation.apps import App
 from simulation.engine import Engine
 from simulation.invariants import Invariants
-from simulation.invocation import Invocation, SimulatedDeadline
+from simulation.invocation import Invocation, simulated_deadline
 from simulation.moviexchange import Account, Reply, Session
 from simulation.promise import CACHES, DEFAULTS, MIN_TOKEN_AGE, Promise
 from simulation.secrets_manager import CURRENT, READS, Client, Secret, failure
@@ -25,8 +25,6 @@ from simulation.weather import DAY, HOUR, MINUTE, Climate, Weather
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-from greenlet import getcurrent
 
 ACCOUNT = "moviexchange/production"
 CLIENT_IDS = ("Website", "Updater")
@@ -65,10 +63,12 @@ class World:
         for client_id, secret in self.tokens.items():
             self.secrets[token_secret(ACCOUNT, client_id)] = secret
             self.secrets[refresh_token_secret(ACCOUNT, client_id)] = Secret(climate.longest_lag)
-        self.client = Client(lambda *call: self._invocation().secrets_manager(*call))
-        self.session = Session(lambda request: self._invocation().moviexchange(request))
+        self.client = Client(self._call_secrets_manager)
+        self.session = Session(self._call_moviexchange)
         self.invariants = Invariants(self)
         self.serve = self.rotator().refresh
+        self.calling: Invocation
+        """Whose turn it is."""
         self.steps_to_crash = 0
         """Where the next invocation crashes, if not at 0."""
         self.running: dict[str, set[Invocation]] = {each: set() for each in CLIENT_IDS}
@@ -144,7 +144,7 @@ class World:
         invocation = Invocation(self, request, is_tick=is_tick)
         if self.steps_to_crash:
             invocation.steps_to_crash, self.steps_to_crash = self.steps_to_crash, 0
-        invocation.switch()
+        self.engine.start(invocation.run)
 
     def report(self, client_id: str, version_id: str) -> None:
         """Take an app's report of a refused version."""
@@ -168,7 +168,7 @@ class World:
 
     def rotator(self) -> Rotator:
         """Wire the rooms together as the handler does; who calls is found out at each call."""
-        deadline = SimulatedDeadline(lambda: self._invocation().seconds_left()).earlier_by(SPARE_SECONDS)
+        deadline = simulated_deadline(self).earlier_by(SPARE_SECONDS)
         return self.story(
             vault=self.vault(cast("SecretsManagerClient", self.client), ACCOUNT, deadline),
             moviexchange=self.moviexchange(
@@ -178,7 +178,7 @@ class World:
                 verify_path="/chains",
                 clock=self._clock,
                 deadline=deadline.earlier_by(SecretsManagerVault.LONGEST_CALL),
-                sleep=self.engine.wait,
+                sleep=self._sleep,
                 warn=lambda _: None,
             ),
             rules=self.rules(),
@@ -187,16 +187,25 @@ class World:
             report=lambda _: None,
         )
 
-    def _clock(self) -> datetime:
-        """Read the clock of the machine that an invocation runs on."""
-        return self._invocation().clock()
+    # Whoever calls has its own clock and its own end.
 
-    def _invocation(self) -> Invocation:
-        """Find out who calls."""
-        invocation = getcurrent()
-        if not isinstance(invocation, Invocation):
-            raise TypeError
-        return invocation
+    def seconds_left(self) -> float:
+        """Tell what the caller has left of Lambda's time-out."""
+        return self.calling.seconds_left()
+
+    def _clock(self) -> datetime:
+        return self.calling.clock()
+
+    def _sleep(self, seconds: float) -> None:
+        self.calling.sleep(seconds)
+
+    def _call_secrets_manager(
+        self, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]
+    ) -> dict[str, object]:
+        return self.calling.secrets_manager(operation, name, act)
+
+    def _call_moviexchange(self, request: requests.Request) -> Reply:
+        return self.calling.moviexchange(request)
 
     def act(
         self, invocation: Invocation, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]

@@ -478,4 +478,4 @@ def test_a_world_is_drawn_with_what_its_seed_says() -> None:
         (each.weather.climate, each.promise, each.keep_refresh_token, each.account.revokes_older) for each in worlds
     ]
 
-    assert [len({str(draw) for draw in draws}) for draws in zip(*drawn, strict=True)] == [2, 5, 2, 2]
+    assert [len({str(draw) for draw in draws}) for draws in zip(*drawn, strict=True)] == [2, 6, 2, 2]

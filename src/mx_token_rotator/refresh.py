@@ -29,7 +29,7 @@ from mx_token_rotator.tokens import (
     TokenResponse,
 )
 
-LONGEST_LAG = timedelta(minutes=5)
+LONGEST_LAG = timedelta(minutes=1)
 """After which a read of Secrets Manager is not stale any more; its documentation says eventually, which is seconds."""
 
 Answer = TypeVar("Answer")
@@ -287,8 +287,9 @@ class Rotator:
     def _log_in(self, request: Request, published: Published | None) -> Obtained | Kept:
         """Get a token by the password grant, if one is due."""
         versions = self.vault.credentials_versions()
-        reason = decide(published, versions.current, request, self.rules, self.clock())
-        if is_barred(reason, published, versions, request, self.clock()):
+        now = self.clock()
+        reason = decide(published, versions.current, request, self.rules, now)
+        if is_barred(reason, published, versions, request, now):
             raise CredentialsRejected(f"MovieXchange rejected version {versions.current} of the credentials before")
         if isinstance(reason, Kept):
             return reason
