@@ -273,13 +273,13 @@ def told(stack: Stack) -> list[list[str]]:
 
 
 def test_each_alarm_tells_the_topic_that_is_given(encrypted: Stack) -> None:
-    """Two client IDs make four alarms, and each tells of trouble and of its end."""
-    assert told(encrypted) == [[TOPIC]] * 8
+    """Two client IDs make five alarms, and each tells of trouble and of its end."""
+    assert told(encrypted) == [[TOPIC]] * 10
 
 
 def test_without_a_topic_an_alarm_tells_nobody(plain: Stack) -> None:
     """The alarms are there all the same, to be looked at."""
-    assert told(plain) == [[]] * 8
+    assert told(plain) == [[]] * 10
 
 
 def test_without_the_option_nothing_of_the_safety_net_is_deployed(plain: Stack) -> None:

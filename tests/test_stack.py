@@ -299,13 +299,16 @@ def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at
     account_at_mx.password = "changed-at-movieXchange"
     stack.invoke({"client_id": WEBSITE, "force": True})
     account_at_mx.password = right
+    stack.client("secretsmanager").delete_secret(SecretId=stack.token_secret(UPDATER))
+    stack.invoke({"client_id": UPDATER})
+    stack.client("secretsmanager").restore_secret(SecretId=stack.token_secret(UPDATER))
     listened = {
         (each["Namespace"], each["MetricName"], frozenset((one["Name"], one["Value"]) for one in each["Dimensions"]))
         for each in stack.alarms()
         if each["Namespace"] != "AWS/SQS"
     }
 
-    assert (len(listened), listened - emitted(stack)) == (3, set())
+    assert (len(listened), listened - emitted(stack)) == (4, set())
 
 
 def test_the_alarm_on_dead_letters_listens_to_their_queue(stack: Stack) -> None:

@@ -55,6 +55,15 @@ KEY = {"KmsKeyId": given("HasKmsKey", ref("KmsKeyArn"), ref("AWS::NoValue"))}
 TOPIC = given("HasAlarmTopic", [ref("AlarmTopicArn")], ref("AWS::NoValue"))
 ONE_PERIOD = {"EvaluationPeriods": 1, "AlarmActions": TOPIC, "OKActions": TOPIC}
 MORE_THAN_NONE = {"Threshold": 0, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "notBreaching"}
+
+
+def failures_of(error: str) -> dict[str, Any]:
+    """Write out an alarm on one kind of failure."""
+    dimensions = [{"Name": "Account", "Value": sub(ACCOUNT)}, {"Name": "Error", "Value": error}]
+    metric = {"Namespace": "MovieXchange", "MetricName": "TokenRefreshFailed", "Dimensions": dimensions}
+    return metric | {"Statistic": "Sum", "Period": 1800} | MORE_THAN_NONE | ONE_PERIOD
+
+
 REQUEST = {"Input": sub('{"client_id": "${ClientId}"}')}
 REPORT = {
     "InputPathsMap": {"version": "$.detail.version_id"},
@@ -132,15 +141,8 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "TreatMissingData": "breaching",
     }
     | ONE_PERIOD,
-    "CredentialsRejectedAlarm": {
-        "Namespace": "MovieXchange",
-        "MetricName": "TokenRefreshFailed",
-        "Statistic": "Sum",
-        "Period": 1800,
-        "Dimensions": [{"Name": "Account", "Value": sub(ACCOUNT)}, {"Name": "Error", "Value": "CredentialsRejected"}],
-    }
-    | MORE_THAN_NONE
-    | ONE_PERIOD,
+    "CredentialsRejectedAlarm": failures_of("CredentialsRejected"),
+    "VaultFailedAlarm": failures_of("VaultFailed"),
     "DeadLettersAlarm": {
         "Namespace": "AWS/SQS",
         "MetricName": "ApproximateNumberOfMessagesVisible",
