@@ -219,9 +219,7 @@ class Invariants:
         """After a tick that nothing stood in the way of, what is published is fresh, and of the current credentials."""
         if not invocation.is_tick or self._is_well(invocation.request.client_id):
             return
-        # Where each log-in revokes the older token, two at once may refuse each other's.
-        is_undone = self._world.account.revokes_older and not invocation.was_alone
-        if not is_undone and self._was_healthy(invocation):
+        if self._was_healthy(invocation):
             self._found(Invariant.REPAIRS, repr(invocation.raised or invocation.outcome))
 
     def a_token_that_is_reported_is_replaced(self, invocation: Invocation) -> None:
@@ -241,7 +239,7 @@ class Invariants:
         current = self._world.tokens[invocation.request.client_id].current
         issued = self._world.account.tokens.get(token_in(current).access_token) if current else None
         is_last = not self._world.running[invocation.request.client_id]
-        if is_last and (issued is None or issued.revoked) and self._was_healthy(invocation):
+        if is_last and (issued is None or issued.revoked) and self._was_calm(invocation):
             self._found(Invariant.WORKS, repr(invocation.outcome))
 
     def credentials_that_work_bear_no_label(self, invocation: Invocation) -> None:
@@ -269,22 +267,24 @@ class Invariants:
         if is_out_of_time or self._world.weather.hindrances(invocation.request.client_id, invocation.started, now):
             self._excused.add(version)
 
+    def _was_calm(self, invocation: Invocation) -> bool:
+        """Tell whether nothing went wrong at the time of an invocation."""
+        begin, end = invocation.started - SETTLED, self._world.engine.now + SETTLED
+        return not self._world.weather.troubles(invocation.request.client_id, begin, end)
+
     def _was_healthy(self, invocation: Invocation) -> bool:
         """Tell whether nothing stood in the way, nor a label that has a token wait for its last quarter."""
-        client_id, begin, end = (
-            invocation.request.client_id,
-            invocation.started - SETTLED,
-            self._world.engine.now + SETTLED,
-        )
-        if self._world.weather.troubles(client_id, begin, end):
-            return False
+        client_id, started, now = invocation.request.client_id, invocation.started, self._world.engine.now
         current = self._world.tokens[client_id].current
         token = token_in(current) if current else None
-        if token and token.is_younger_than(LONGEST_LAG, moment(invocation.started)):
-            # Older credentials than such a token may be taken for a read that lags.
-            return False
-        waits = token is None or not token.is_past(75, moment(invocation.started - INVOCATION))
-        return not (waits and self._world.weather.labels(client_id, begin, end))
+        # So soon after a change, a read may lag, or be taken for one that does.
+        became = self.became_current.get(self._current or "", 0.0) + self._world.weather.climate.longest_lag + SETTLED
+        is_soon = started < became or (token is not None and token.is_younger_than(LONGEST_LAG, moment(started)))
+        waits = token is None or not token.is_past(75, moment(started - INVOCATION))
+        is_barred = waits and self._world.weather.labels(client_id, started - SETTLED, now + SETTLED)
+        # Where each log-in revokes the older token, two at once may refuse each other's.
+        is_undone = self._world.account.revokes_older and not invocation.was_alone
+        return not is_soon and not is_barred and not is_undone and self._was_calm(invocation)
 
     def _went_back(self, secret: Secret) -> bool:
         """Tell whether a person went back so lately that not everybody has seen it; who does is obeyed."""
