@@ -445,9 +445,10 @@ def test_older_credentials_than_the_tokens_own_are_not_used_while_reads_may_lag(
     assert Scene(vault, now=now).reason(request_) == reason
 
 
-def test_credentials_that_are_known_to_be_replaced_are_not_used() -> None:
+@pytest.mark.parametrize("lagging", ["credentials-1", "credentials-0"], ids=["replaced", "replaced twice"])
+def test_credentials_that_another_version_replaced_are_not_used(lagging: str) -> None:
     """The versions were read before, and say that another one is current."""
-    scene = Scene(FakeVault(now=published(), versions=CHANGED, lagging="credentials-1"))
+    scene = Scene(FakeVault(now=published(), versions=CHANGED, lagging=lagging), now=SOON)
 
     assert scene.reason() == ("kept", "stale read")
 

@@ -213,14 +213,15 @@ def is_stale(
     """Tell whether credentials were replaced before they were read: Secrets Manager's reads lag behind its writes.
 
     So they are if another version is known to be current instead; and, for a little while, if they are older than the
-    published token and others than those that it came from, whose label is not to be seen yet.
+    published token and others than those that it came from, unless the labels of both are to be seen.
     """
     if credentials.version_id in versions.labelled - {versions.current}:
         return True
     token = published.token if published else None
-    if token is None or token.credentials_version in versions.labelled | {credentials.version_id}:
+    if token is None or token.credentials_version == credentials.version_id:
         return False
-    return credentials.created_at < token.issued_at and token.is_younger_than(LONGEST_LAG, now)
+    are_seen = {token.credentials_version, credentials.version_id} <= versions.labelled
+    return not are_seen and credentials.created_at < token.issued_at and token.is_younger_than(LONGEST_LAG, now)
 
 
 def weigh(published: Published | None, token: AccessToken, due: Due, now: datetime, *, verified: bool) -> Due | Kept:
