@@ -296,7 +296,7 @@ def deployed(console: Console, scene: ExitStack) -> list[Scene]:
     scenes = []
     for number, mx in enumerate(accounts, start=1):
         own = {"SecretPrefix": f"moviexchange/{number}", "AuthUrl": mx.url, "ApiUrl": mx.url}
-        parameters = own | {"CheckEvery": "'rate(49 minutes)'"}
+        parameters = own | {"CheckEvery": "'rate(19 minutes)'"}
         scenes.append(Scene(Stack(aws, parameters, f"mx-token-rotator-{number}", client_ids=(WEBSITE,)), mx))
     run(console, "Building the package", scenes[0].build)
     for each in scenes:
