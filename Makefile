@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments demo faults simulate figures test lock clean
+.PHONY: environments demo faults simulate test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -36,13 +36,9 @@ test: environments
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
-# Runs the real story through many years of trouble; YEARS says how many.
+# Runs the real story through many years of trouble, YEARS of them, and draws what an outage costs.
 simulate: .venv/made-from.txt
 	@PYTHONPATH=src .venv/bin/python -m simulation
-
-# Draws what an outage costs, and writes out what is promised, for the docs.
-figures: .venv/made-from.txt
-	@PYTHONPATH=src .venv/bin/python -m simulation.figures
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -1,4 +1,4 @@
-"""Many years in a few minutes, with a table of what was thrown at the rotator and what was lost."""
+"""Many years in two minutes, with a table of what was thrown at the rotator and what was lost, and a picture."""
 
 import math
 import os
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from simulation.figures import draw
 from simulation.invariants import Invariant
 from simulation.promise import CACHES
 from simulation.runner import TOKEN_YEARS, History, live
@@ -55,6 +56,7 @@ def main() -> int:
     if violations:
         console.print(table("Violations", ("world", "invariant"), violations))
         return 1
+    draw(console)
     console.print("Held throughout: " + "; ".join(Invariant) + ".")
     return 0
 

@@ -1,7 +1,6 @@
 """What an outage costs, for the docs: a table of what is promised, and a picture beside other ways to refresh."""
 
 import re
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from rich.console import Console
 from rich.progress import track
 
 from mx_token_rotator.refresh import Outcome, Request, Rotator
@@ -22,7 +22,7 @@ from simulation.world import CLIENT_IDS, World
 DOCS = Path(__file__).parent.parent / "docs"
 CLIENT_ID = CLIENT_IDS[0]
 CACHE = CACHES[1]
-OUTAGES = [hours / 2 * HOUR for hours in range(29)]
+OUTAGES = [hours * HOUR for hours in range(15)]
 PHASES = [(hours / 2 + 0.1) * HOUR for hours in range(24)]
 
 
@@ -130,22 +130,18 @@ def tolerance_table() -> str:
 
 def placed(text: str, name: str, content: str) -> str:
     """Put content between the two lines of a document that bear its name."""
-    begin, end = f"<!-- {name}: made by make figures -->", f"<!-- end of {name} -->"
+    begin, end = f"<!-- {name}: made by make simulate -->", f"<!-- end of {name} -->"
     return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", f"{begin}\n\n{content}\n\n{end}", text, flags=re.DOTALL)
 
 
-def main() -> int:
-    """Make both."""
+def draw(console: Console) -> None:
+    """Put both into the docs."""
     document = DOCS / "operating.md"
     document.write_text(placed(document.read_text(), "tolerance", tolerance_table()))
     cases = list(product(WAYS, OUTAGES))
     with ProcessPoolExecutor() as pool:
-        shares = list(track(pool.map(share, *zip(*cases, strict=True)), "Drawing", len(cases)))
+        working = pool.map(share, *zip(*cases, strict=True))
+        shares = list(track(working, "Drawing", len(cases), console=console))
     lines = [shares[at : at + len(OUTAGES)] for at in range(0, len(shares), len(OUTAGES))]
     with reproducible():
         picture(lines).savefig(DOCS / "outage.svg", metadata={"Date": None})
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
