@@ -69,7 +69,7 @@ WAYS = [
 
 def failing(way: Way, outage: float, phase: float) -> tuple[int, int]:
     """Count an app's calls that fail, and all of them, within a day from when movieXchange goes away."""
-    world = way.world(1, FAIR, promise=way.promise)
+    world = way.world(int(phase), FAIR, promise=way.promise)
     world.invariants.is_strict = False
     world.put_credentials()
     world.schedule(CLIENT_ID)
