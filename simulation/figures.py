@@ -23,7 +23,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 CLIENT_ID = CLIENT_IDS[0]
 CACHE = CACHES[1]
 OUTAGES = [hours * HOUR for hours in range(15)]
-PHASES = [(hours / 2 + 0.1) * HOUR for hours in range(24)]
+PHASES = [(hours + 0.1) * HOUR for hours in range(12)]
 
 
 class UnheardWorld(World):
