@@ -12,6 +12,7 @@ apps             those who read tokens, keep them for a while, and report what i
 world            a stack in use: its wake-ups, its apps and its people
 invariants       what must hold whatever happens, each with its name
 promise          how much of what goes wrong an app does not notice, from the settings
-runner           many years of it, with a table of what was thrown and what was lost
+runner           many years of it, one world a seed
 figures          what is promised, and what an outage costs, for the docs
+__main__         all of it, with a table of what was thrown and what was lost
 """

@@ -11,6 +11,7 @@ import requests
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.refresh import LONGEST_LAG
 from mx_token_rotator.tokens import RFC_3339, AccessToken
+from mx_token_rotator.vault import REJECTED
 from simulation.engine import EPOCH, moment
 from simulation.invocation import Crash, Invocation
 from simulation.moviexchange import LIFETIME
@@ -77,7 +78,6 @@ class Invariants:
         self._by_hand: set[str] = set()
         self._went_back_at: dict[Secret, float] = {}
         self.writes: Counter[str] = Counter()
-        self.publications: Counter[str] = Counter()
         self.log_ins: Counter[str] = Counter()
 
     # What the world tells
@@ -124,7 +124,6 @@ class Invariants:
 
     def published(self, invocation: Invocation, was: Version | None, now: Version) -> None:
         """Look at a publication."""
-        self.publications[invocation.request.client_id] += 1
         self._by_hand.discard(now.id)
         self.what_is_published_was_issued_and_verified(invocation, was, token_in(now))
         self.publications_go_forward(invocation, was, token_in(now))
@@ -244,7 +243,7 @@ class Invariants:
 
     def credentials_that_work_bear_no_label(self, invocation: Invocation) -> None:
         """A rejection that was a mistake is taken back."""
-        labelled, now = self._world.credentials.state.labels.get("REJECTED"), self._world.engine.now
+        labelled, now = self._world.credentials.state.labels.get(REJECTED), self._world.engine.now
         if labelled is None or labelled != invocation.accepted_version:
             return
         if not self._world.weather.hindrances(invocation.request.client_id, invocation.started - SETTLED, now):
@@ -261,7 +260,7 @@ class Invariants:
     def _excuse(self, invocation: Invocation) -> None:
         """Let credentials be tried again where something stood in the way of their label."""
         version, now = invocation.rejected_version, self._world.engine.now
-        if version is None or self._world.credentials.state.labels.get("REJECTED") == version:
+        if version is None or self._world.credentials.state.labels.get(REJECTED) == version:
             return
         is_out_of_time = now - invocation.started > INVOCATION - 2 * SETTLED
         if is_out_of_time or self._world.weather.hindrances(invocation.request.client_id, invocation.started, now):

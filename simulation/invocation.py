@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import requests
 
 from mx_token_rotator.deadline import Deadline
-from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.refresh import Outcome, Request
 from simulation import weather as w
 from simulation.engine import moment
@@ -70,11 +69,6 @@ class Invocation:
     def now(self) -> float:
         """The true time."""
         return self.world.engine.now
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether it ended in an error of the house."""
-        return isinstance(self.raised, RotatorError)
 
     def seconds_left(self) -> float:
         """Tell what is left of Lambda's time-out."""

@@ -12,7 +12,13 @@ import requests
 
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import LONGEST_LAG, Request, Rotator, Rules
-from mx_token_rotator.vault import SecretsManagerVault, credentials_secret, refresh_token_secret, token_secret
+from mx_token_rotator.vault import (
+    REJECTED,
+    SecretsManagerVault,
+    credentials_secret,
+    refresh_token_secret,
+    token_secret,
+)
 from simulation import weather as w
 from simulation.apps import App
 from simulation.engine import Engine
@@ -250,12 +256,12 @@ class World:
 
     # People
 
-    def put_credentials(self, password: str | None = None, client_secret: str | None = None) -> None:
-        """Put what movieXchange takes, or what is given."""
+    def put_credentials(self, password: str | None = None) -> None:
+        """Put what movieXchange takes, or another password."""
         document = {
             "username": USERNAME,
             "password": password or self.account.password,
-            "client_secret": client_secret or self.account.client_secret,
+            "client_secret": self.account.client_secret,
         }
         version_id = f"credentials-{len(self.invariants.became_current)}"
         self.credentials.put(version_id, json.dumps(document), self.engine.now)
@@ -334,7 +340,7 @@ class World:
         document, now = json.loads(current.text), self.engine.now
         fits = (document["password"], document["client_secret"]) == (self.account.password, self.account.client_secret)
         self.weather.set(w.UNFIT, now, on=not fits)
-        self.weather.set(w.LABELLED, now, on=self.credentials.state.labels.get("REJECTED") == current.id)
+        self.weather.set(w.LABELLED, now, on=self.credentials.state.labels.get(REJECTED) == current.id)
 
     def run(self, days: float) -> None:
         """Let days pass, and hold them to what must hold at their end."""

@@ -23,7 +23,7 @@ from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersion
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
 from simulation import weather as w
 from simulation.engine import moment
-from simulation.figures import OUTAGES, WAYS, Way, failing, picture, placed, reproducible, tolerance_table
+from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, placed, reproducible, tolerance_table
 from simulation.invariants import Invariant, Violation
 from simulation.promise import CACHES, DEFAULTS, Promise
 from simulation.runner import live, world
@@ -239,17 +239,6 @@ class WritesWhatItReads(World):
             return published
 
 
-class RefreshesByTheClock(World):
-    """Every tick logs in, without looking."""
-
-    class story(Rotator):  # noqa: N801
-        """Forces every request."""
-
-        def refresh(self, request: Request) -> Outcome:
-            """Refresh, due or not."""
-            return super().refresh(replace(request, force=True))
-
-
 class LetsErrorsThrough(World):
     """What botocore raises is not turned into an error of the house."""
 
@@ -364,7 +353,7 @@ BROKEN: list[tuple[type[World], Callable[[World], None], Invariant]] = [
     (TrustsEveryRead, credentials_while_reads_lag, Invariant.FORWARD),
     (LabelsNothing, a_mistyped_password, Invariant.TRIED_ONCE),
     (WritesWhatItReads, quiet, Invariant.QUIET),
-    (RefreshesByTheClock, quiet, Invariant.WITHIN_SETTINGS),
+    (TimerWorld, quiet, Invariant.WITHIN_SETTINGS),
     (LetsErrorsThrough, a_failing_secrets_manager, Invariant.ENDS_WELL),
     (LeavesLabels, a_mistaken_rejection, Invariant.UNLABELLED),
     (HearsNoReports, a_revoked_token, Invariant.REPORTED),
