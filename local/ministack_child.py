@@ -15,8 +15,14 @@ from functools import partialmethod
 from hypercorn.__main__ import main
 from ministack.core.lambda_runtime import Worker
 
-# After 5 ms without a line MiniStack takes a function's log to be complete; on a busy machine the last lines are lost.
-Worker._drain_stderr_bounded = partialmethod(Worker._drain_stderr_bounded, idle_confirm=0.05)  # noqa: SLF001  no setting
+# MiniStack takes a function's log to be complete after 50 ms without a first line, 5 ms without another, or 250 ms in
+# all; on a busy machine lines come later than that, and are lost. Our function always writes some.
+Worker._drain_stderr_bounded = partialmethod(  # noqa: SLF001  there is no setting
+    Worker._drain_stderr_bounded,  # noqa: SLF001  the same
+    first_line_wait=2.0,
+    idle_confirm=0.05,
+    hard_cap=4.0,
+)
 
 
 def end_with_parent() -> None:
