@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments demo faults simulate test lock clean
+.PHONY: environments scanners demo faults simulate test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -16,8 +16,17 @@ endef
 $(eval $(call environment,.venv,dev))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
+$(eval $(call environment,.venv-checkov,checkov))
+
+NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
+.iam/made-from.json: requirements/iam/package-lock.json .venv/made-from.txt
+	@echo "Making .iam from requirements/iam"
+	@rm -rf .iam && mkdir .iam && cp requirements/iam/package.json requirements/iam/package-lock.json .iam
+	@$(NPM) ci --prefix .iam > .iam/npm.log 2>&1 || { cat .iam/npm.log; exit 1; }
+	@cp requirements/iam/package-lock.json $@
 
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
+scanners: .venv-checkov/made-from.txt .iam/made-from.json
 
 # Shows the product at work.
 demo: environments
@@ -28,7 +37,7 @@ faults: environments
 	@.venv/bin/python -m local.survival
 
 # Runs everything that is checked.
-test: environments
+test: environments scanners
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
@@ -47,6 +56,8 @@ lock: .venv/made-from.txt
 	$(LOCK) pyproject.toml --group dev --constraint src/requirements.txt --output-file requirements/dev.txt
 	$(LOCK) --group emulator --output-file requirements/emulator.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
+	$(LOCK) --group checkov --output-file requirements/checkov.txt
+	$(NPM) update --package-lock-only --prefix requirements/iam
 
 clean:
-	rm -rf .venv .venv-emulator .venv-sam .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .iam .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 import sys
 import tomllib
@@ -104,6 +105,7 @@ SHIPPED = [Requirement(each) for each in PYPROJECT["project"]["dependencies"]]
         ("requirements/dev.txt", SHIPPED + wanted("dev")),
         ("requirements/emulator.txt", wanted("emulator")),
         ("requirements/sam.txt", wanted("sam")),
+        ("requirements/checkov.txt", wanted("checkov")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -120,13 +122,25 @@ def test_the_tests_run_with_what_ships() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["src/requirements.txt", "requirements/dev.txt", "requirements/emulator.txt", "requirements/sam.txt"]
+    "file",
+    [
+        "src/requirements.txt",
+        *(str(path.relative_to(HOUSE)) for path in sorted((HOUSE / "requirements").glob("*.txt"))),
+    ],
 )
 def test_a_requirements_file_is_hashed_and_names_no_address(file: str) -> None:
     """Each requirement has hashes; where it comes from is the person's own business."""
     lines = [line.strip(" \\") for line in (HOUSE / file).read_text().splitlines()]
 
     assert [line for line in lines if not re.match(r"[\w.-]+==\S+( ;.*)?$|--hash=sha256:[0-9a-f]{64}$", line)] == []
+
+
+def test_the_npm_packages_are_hashed_and_name_no_address() -> None:
+    """Each package of the lock has its integrity; where it comes from is the person's own business."""
+    lock = json.loads((HOUSE / "requirements" / "iam" / "package-lock.json").read_text())
+    packages = [package for path, package in lock["packages"].items() if path]
+
+    assert [package for package in packages if "integrity" not in package or "resolved" in package] == []
 
 
 def table(document: str, heading: str) -> dict[str, list[str]]:
