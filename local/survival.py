@@ -17,6 +17,7 @@ from rich.console import Console
 
 from local.aws import HOUSE, local_aws
 from local.demo import check, finish, run
+from local.document import placed
 from local.faults import (
     MALFORMED,
     RECORDED_TYPE,
@@ -39,8 +40,6 @@ from local.mx import MovieXchangeStandIn
 from local.stack import WEBSITE, Stack, eventually
 
 DOCUMENT = HOUSE / "docs" / "faults.md"
-BEGIN = "<!-- faults: made by make faults -->\n"
-END = "<!-- end of faults -->\n"
 HEAD = ("fault", "each tick", "hours left", "an app's call", "well again after")
 
 STACKS = 3
@@ -281,14 +280,6 @@ def rendered(survivals: dict[str, Survival]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def written(document: str, table: str) -> str:
-    """Put a table between the two lines of a document that are there for it."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    check(that=bool(begin and end), otherwise=f"{DOCUMENT.name} lacks the lines between which the table goes")
-    return f"{before}{begin}\n{table}\n{end}{after}"
-
-
 def deployed(console: Console, scene: ExitStack) -> list[Scene]:
     """Deploy the stacks, with no tick but those that are counted."""
     accounts = [scene.enter_context(MovieXchangeStandIn()) for _ in range(STACKS)]
@@ -340,7 +331,7 @@ def survive(console: Console) -> None:
         scenes = deployed(console, scene)
         scene.callback(pool.shutdown, wait=False, cancel_futures=True)
         survivals = thrown(console, scenes, pool)
-    DOCUMENT.write_text(written(DOCUMENT.read_text(), rendered(survivals)))
+    DOCUMENT.write_text(placed(DOCUMENT.read_text(), "faults", rendered(survivals)))
 
 
 def main() -> int:

@@ -1,6 +1,5 @@
 """What an outage costs, for the docs: a table of what is promised, and a picture beside other ways to refresh."""
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 
+from local.document import placed
 from mx_token_rotator.refresh import Outcome, Request, Rotator
 from simulation.apps import App
 from simulation.promise import CACHES, DEFAULTS, Promise
@@ -126,12 +126,6 @@ def tolerance_table() -> str:
         for cache in CACHES
     ]
     return "\n".join(["| cache of the app | in all | one outage |", "| --- | --- | --- |", *rows])
-
-
-def placed(text: str, name: str, content: str) -> str:
-    """Put content between the two lines of a document that bear its name."""
-    begin, end = f"<!-- {name}: made by make simulate -->", f"<!-- end of {name} -->"
-    return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", f"{begin}\n\n{content}\n\n{end}", text, flags=re.DOTALL)
 
 
 def draw(console: Console) -> None:

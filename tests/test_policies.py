@@ -101,24 +101,28 @@ def test_the_rotator_may_do_this_and_nothing_else(plain: Stack) -> None:
     assert statements(plain, "RotatorRole", "rotator") == rotator_statements(plain)
 
 
+def through_secrets_manager(action: str, secrets: object) -> dict[str, Any]:
+    """Write out the use of the customer managed key by Secrets Manager alone, for these secrets."""
+    return {
+        "Action": action,
+        "Resource": KEY,
+        "Condition": {
+            "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
+            "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
+        },
+    }
+
+
 def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encrypted: Stack) -> None:
-    """A key adds a statement that is tied to Secrets Manager and to this stack's secrets; a safety net adds one too."""
+    """A key adds what reading, and what publishing takes, tied to this stack's secrets; a safety net adds its own."""
+    written = [f"{SECRET}:{ENCRYPTED}/tokens/*-??????", f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????"]
+
     assert statements(encrypted, "RotatorRole", "rotator") == rotator_statements(encrypted) | {
         "KeepRefreshTokens": {"Action": PUBLISH, "Resource": f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????"},
-        "UseTheSecretsKey": {
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": KEY,
-            "Condition": {
-                "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
-                "StringLike": {
-                    "kms:EncryptionContext:SecretARN": [
-                        f"{SECRET}:{ENCRYPTED}/credentials-??????",
-                        f"{SECRET}:{ENCRYPTED}/tokens/*-??????",
-                        f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????",
-                    ]
-                },
-            },
-        },
+        "DecryptSecrets": through_secrets_manager(
+            "kms:Decrypt", [f"{SECRET}:{ENCRYPTED}/credentials-??????", *written]
+        ),
+        "EncryptTokens": through_secrets_manager("kms:GenerateDataKey", written),
     }
 
 
@@ -148,9 +152,14 @@ def trust(stack: Stack, role: str) -> list[dict[str, Any]]:
 
 
 def test_lambda_alone_takes_the_rotators_role(plain: Stack) -> None:
-    """The role's trust names the service, and nobody else."""
+    """The role's trust names the service and the account, and nobody else."""
     assert trust(plain, "RotatorRole") == [
-        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": "000000000000"}},
+        }
     ]
 
 
@@ -201,14 +210,7 @@ def test_a_reader_may_do_two_things(plain: Stack) -> None:
 def test_a_reader_may_use_the_customer_managed_key_for_its_token_alone(encrypted: Stack) -> None:
     """With a key there is one statement more, tied to Secrets Manager and to this token."""
     assert reader_statements(encrypted) == reader(ENCRYPTED) | {
-        "UseTheSecretsKey": {
-            "Action": "kms:Decrypt",
-            "Resource": KEY,
-            "Condition": {
-                "StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"},
-                "StringLike": {"kms:EncryptionContext:SecretARN": f"{SECRET}:{ENCRYPTED}/tokens/{WEBSITE}-??????"},
-            },
-        }
+        "DecryptToken": through_secrets_manager("kms:Decrypt", f"{SECRET}:{ENCRYPTED}/tokens/{WEBSITE}-??????")
     }
 
 

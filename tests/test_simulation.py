@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from local.aws import HOUSE
+from local.document import placed
 from mx_token_rotator.errors import RotatorError, TokenRefused, VaultFailed
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
@@ -23,7 +24,7 @@ from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersion
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
 from simulation import weather as w
 from simulation.engine import moment
-from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, placed, reproducible, tolerance_table
+from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, reproducible, tolerance_table
 from simulation.invariants import Invariant, Violation
 from simulation.promise import CACHES, DEFAULTS, Promise
 from simulation.runner import live, world

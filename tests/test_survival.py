@@ -5,10 +5,9 @@ import inspect
 import pytest
 
 from local import faults, survival
-from local.demo import StepFailed
 from local.faults import MALFORMED, Fault
 from local.stack import WEBSITE
-from local.survival import BEGIN, END, TRIALS, Survival, Tick, rendered, way_back, written
+from local.survival import TRIALS, Survival, Tick, rendered, way_back
 
 NAME = "token endpoint: down"
 HOUR = 3600.0
@@ -61,20 +60,6 @@ def test_a_table_has_a_head_and_a_row_for_each_fault() -> None:
 def test_the_way_back_is_said_in_words(remedy: str, ticks: int, said: str) -> None:
     """What somebody did, and how many ticks after that."""
     assert way_back(remedy, ticks) == said
-
-
-def test_a_table_takes_the_place_of_the_one_before() -> None:
-    """Everything around the two lines stays, and writing the same again changes nothing."""
-    once = written(f"before\n{BEGIN}\nold\n{END}after\n", "new\n")
-
-    assert (once, written(once, "new\n")) == (f"before\n{BEGIN}\nnew\n\n{END}after\n", once)
-
-
-@pytest.mark.parametrize("document", ["", BEGIN, END, f"{END}{BEGIN}"])
-def test_a_document_without_a_place_for_the_table_is_not_written(document: str) -> None:
-    """Nothing is lost by a line that somebody took out."""
-    with pytest.raises(StepFailed, match="lacks the lines"):
-        written(document, "new\n")
 
 
 def test_every_way_to_fail_is_thrown() -> None:

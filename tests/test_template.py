@@ -231,8 +231,11 @@ def test_each_client_id_has_its_own(loop: list[Any]) -> None:
 
 
 HOSTS = (
-    ["", "https://auth.example.org", "http://127.0.0.1:8080"],
-    ["auth.example.org", "ftp://auth.example.org", "https://", "https://example.org/auth", "https://me@example.org"],
+    ["", "https://auth.example.org", "https://auth.example.org:8443", "http://127.0.0.1:8080", "http://localhost"],
+    [
+        *("auth.example.org", "ftp://auth.example.org", "https://", "https://example.org/auth"),
+        *("https://me@example.org", "http://auth.example.org", "http://127.0.0.1.example.org", "https://a:b:c"),
+    ],
 )
 
 
@@ -246,8 +249,18 @@ HOSTS = (
         ),
         (
             "SecretPrefix",
-            ["moviexchange", "moviexchange/mobile", "a_b.c-d/2/3", "awsmovie"],
-            ["", "/moviexchange", "moviexchange/", "movie//xchange", "movie xchange", "*", "aws.moviexchange"],
+            [
+                "moviexchange",
+                "moviexchange/mobile",
+                "a_b.c-d/2/3",
+                "awsmovie",
+                "production/tokens2",
+                "my-staging/tokens",
+            ],
+            [
+                *("", "/moviexchange", "moviexchange/", "movie//xchange", "movie xchange", "*", "aws.moviexchange"),
+                *("moviexchange/staging/tokens", "staging/refresh-tokens/mobile", "a/b/production/tokens/mobile"),
+            ],
         ),
         (
             "CheckEvery",
@@ -270,7 +283,10 @@ HOSTS = (
         (
             "AlarmTopicArn",
             ["", "arn:aws:sns:eu-west-1:000000000000:alarms", "arn:aws-cn:sns:cn-north-1:000000000000:alarms"],
-            ["alarms", "arn:aws:sns:eu-west-1:000000000000:", "arn:aws:sqs:eu-west-1:000000000000:alarms"],
+            [
+                *("alarms", "arn:aws:sns:eu-west-1:000000000000:", "arn:aws:sqs:eu-west-1:000000000000:alarms"),
+                *("arn:aws:sns:eu-west-1:000000000000:*", "arn:aws:sns:eu-west-1:000000000000:alarms:subscription"),
+            ],
         ),
         ("AuthUrl", *HOSTS),
         ("ApiUrl", *HOSTS),

@@ -1,0 +1,165 @@
+"""What the deployed stack's policies come to: who may do what, decided by an evaluator that is not ours.
+
+What the policies say is held in test_policies.py.
+"""
+
+import pytest
+
+from local.aws import LocalAws
+from local.iam import NotDecided, Principal, Request, Resource, decide, everything_allowed
+from local.matrix import DOCUMENT, Asked, decided, fullest, rendered
+from local.permissions import Permissions
+
+# fmt: off
+CALLERS = {
+    #                                                               rotator  reader of …_Website  stranger
+    #                                                               |    scheduler  reader of …_Web  another account
+    #                                                               |    |    |    |    |    |
+    "`GetSecretValue`: `credentials`":                              "yes  no   no   no   no   no",
+    "`DescribeSecret`: `credentials`":                              "yes  no   no   no   no   no",
+    "`ListSecretVersionIds`: `credentials`":                        "no   no   no   no   no   no",
+    "`PutSecretValue`: `credentials`":                              "no   no   no   no   no   no",
+    "move REJECTED: `credentials`":                                 "yes  no   no   no   no   no",
+    "move AWSCURRENT: `credentials`":                               "no   no   no   no   no   no",
+    "any other action: `credentials`":                              "no   no   no   no   no   no",
+    "`GetSecretValue`: `tokens/FooTickets_Website`":                "yes  no   yes  no   no   no",
+    "`DescribeSecret`: `tokens/FooTickets_Website`":                "no   no   yes  no   no   no",
+    "`ListSecretVersionIds`: `tokens/FooTickets_Website`":          "yes  no   no   no   no   no",
+    "`PutSecretValue`: `tokens/FooTickets_Website`":                "yes  no   no   no   no   no",
+    "move REJECTED: `tokens/FooTickets_Website`":                   "no   no   no   no   no   no",
+    "move AWSCURRENT: `tokens/FooTickets_Website`":                 "no   no   no   no   no   no",
+    "any other action: `tokens/FooTickets_Website`":                "no   no   no   no   no   no",
+    "`GetSecretValue`: `tokens/FooTickets_Web`":                    "yes  no   no   yes  no   no",
+    "`DescribeSecret`: `tokens/FooTickets_Web`":                    "no   no   no   yes  no   no",
+    "`ListSecretVersionIds`: `tokens/FooTickets_Web`":              "yes  no   no   no   no   no",
+    "`PutSecretValue`: `tokens/FooTickets_Web`":                    "yes  no   no   no   no   no",
+    "move REJECTED: `tokens/FooTickets_Web`":                       "no   no   no   no   no   no",
+    "move AWSCURRENT: `tokens/FooTickets_Web`":                     "no   no   no   no   no   no",
+    "any other action: `tokens/FooTickets_Web`":                    "no   no   no   no   no   no",
+    "`GetSecretValue`: `refresh-tokens/FooTickets_Website`":        "yes  no   no   no   no   no",
+    "`DescribeSecret`: `refresh-tokens/FooTickets_Website`":        "no   no   no   no   no   no",
+    "`ListSecretVersionIds`: `refresh-tokens/FooTickets_Website`":  "yes  no   no   no   no   no",
+    "`PutSecretValue`: `refresh-tokens/FooTickets_Website`":        "yes  no   no   no   no   no",
+    "move REJECTED: `refresh-tokens/FooTickets_Website`":           "no   no   no   no   no   no",
+    "move AWSCURRENT: `refresh-tokens/FooTickets_Website`":         "no   no   no   no   no   no",
+    "any other action: `refresh-tokens/FooTickets_Website`":        "no   no   no   no   no   no",
+    "any action: any other secret":                                 "no   no   no   no   no   no",
+    "`kms:Decrypt`: `credentials`":                                 "yes  no   no   no   no   no",
+    "`kms:Decrypt`: `tokens/FooTickets_Website`":                   "yes  no   yes  no   no   no",
+    "`kms:Decrypt`: `tokens/FooTickets_Web`":                       "yes  no   no   yes  no   no",
+    "`kms:Decrypt`: `refresh-tokens/FooTickets_Website`":           "yes  no   no   no   no   no",
+    "`kms:Decrypt`: any other secret, or none":                     "no   no   no   no   no   no",
+    "`kms:Decrypt`, not through Secrets Manager":                   "no   no   no   no   no   no",
+    "`kms:Decrypt` with another key":                               "no   no   no   no   no   no",
+    "`kms:GenerateDataKey`: `credentials`":                         "no   no   no   no   no   no",
+    "`kms:GenerateDataKey`: `tokens/FooTickets_Website`":           "yes  no   no   no   no   no",
+    "`kms:GenerateDataKey`: `tokens/FooTickets_Web`":               "yes  no   no   no   no   no",
+    "`kms:GenerateDataKey`: `refresh-tokens/FooTickets_Website`":   "yes  no   no   no   no   no",
+    "`kms:GenerateDataKey`: any other secret, or none":             "no   no   no   no   no   no",
+    "`kms:GenerateDataKey`, not through Secrets Manager":           "no   no   no   no   no   no",
+    "`kms:GenerateDataKey` with another key":                       "no   no   no   no   no   no",
+    "report `tokens/FooTickets_Website` rejected":                  "no   no   yes  no   no   no",
+    "report `tokens/FooTickets_Web` rejected":                      "no   no   no   yes  no   no",
+    "report both in one batch":                                     "no   no   no   no   no   no",
+    "put another event of `tokens/FooTickets_Website`":             "no   no   no   no   no   no",
+    "put such an event among others":                               "no   no   no   no   no   no",
+    "put an event of another source":                               "no   no   no   no   no   no",
+    "put events without a source":                                  "no   no   no   no   no   no",
+    "put events without a type":                                    "no   no   no   no   no   no",
+    "report on another bus":                                        "no   no   no   no   no   no",
+    "wake the rotator":                                             "no   yes  no   no   no   no",
+    "wake another function":                                        "no   no   no   no   no   no",
+    "change or read the function":                                  "no   no   no   no   no   no",
+    "keep a dead letter":                                           "yes  yes  no   no   no   no",
+    "read or remove dead letters":                                  "no   no   no   no   no   no",
+    "write the rotator's log":                                      "yes  no   no   no   no   no",
+    "write another log":                                            "no   no   no   no   no   no",
+    "take a role of the stack":                                     "no   no   no   no   no   no",
+}
+SERVICES = {
+    #                            a rule of this stack, of another stack, of another account
+    #                            |    |    |    a schedule of this stack, of another stack, of another account
+    #                            |    |    |    |    |    |    Lambda, for this account and for another
+    "wake the rotator":          "yes  no   no   no   no   no   no   no",
+    "keep a dead letter":        "yes  no   no   no   no   no   no   no",
+    "take the rotator's role":   "no   no   no   no   no   no   yes  no",
+    "take the scheduler's role": "no   no   no   yes  no   no   no   no",
+    "read a secret":             "no   no   no   no   no   no   no   no",
+    "use the key":               "no   no   no   no   no   no   no   no",
+}
+# fmt: on
+
+OPEN_TO_ALL = {("sts:GetCallerIdentity", "*")}  # AWS refuses it to nobody
+
+
+@pytest.fixture(scope="module")
+def permissions(aws: LocalAws) -> Permissions:
+    """Deploy a stack that has every policy."""
+    stack = fullest(aws)
+    stack.build()
+    stack.deploy()
+    return Permissions(stack)
+
+
+def cells(written: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Take a matrix apart that is written out above."""
+    return {row: tuple(words.split()) for row, words in written.items()}
+
+
+def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions) -> None:
+    """The rotator, the scheduler, readers of two client IDs that begin alike, a stranger, and another account."""
+    assert decided(permissions.callers, Asked(permissions).by_callers()) == cells(CALLERS)
+
+
+def test_aws_serves_nobody_elses_rules_schedules_and_functions(permissions: Permissions) -> None:
+    """Its services are let in for this stack and this account alone, so that nobody can use them as deputies."""
+    assert decided(permissions.services, Asked(permissions).by_services()) == cells(SERVICES)
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_no_action_is_allowed_that_the_matrix_does_not_name(permissions: Permissions, column: int) -> None:
+    """Of all actions of all services concerned, on all resources, a caller has those with a yes."""
+    asked = Asked(permissions).by_callers()
+    granted = [request for row, words in cells(CALLERS).items() if words[column] == "yes" for request in asked[row]]
+    context = {key: value for request in granted for key, value in request.context.items()}
+    caller = list(permissions.callers.values())[column]
+    services = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
+    resources = [*permissions.resources.values(), Resource(arn="*", account="000000000000")]
+    allowed = everything_allowed(caller, resources, services, context)
+
+    assert allowed - OPEN_TO_ALL == {(request.action, request.resource.arn) for request in granted}
+
+
+@pytest.mark.parametrize(("name", "rows"), [("callers", CALLERS), ("services", SERVICES)])
+def test_the_docs_show_the_matrix(permissions: Permissions, name: str, rows: dict[str, str]) -> None:
+    """The table that `make matrix` writes is the one that the policies come to."""
+    columns = getattr(permissions, name)
+
+    assert rendered(columns, cells(rows)) in DOCUMENT.read_text()
+
+
+def test_a_row_that_is_allowed_in_part_says_so() -> None:
+    """One request that is refused is not hidden by another that is not."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}],
+    }
+    caller = Principal(arn="arn:aws:iam::000000000000:role/caller", policies=(policy,))
+    queue = Resource(arn="arn:aws:sqs:eu-west-1:000000000000:queue", account="000000000000")
+    asked = [Request(action=action, resource=queue) for action in ("sqs:SendMessage", "sqs:PurgeQueue")]
+
+    assert decided({"caller": caller}, {"send and purge": asked}) == {"send and purge": ("partly",)}
+
+
+@pytest.mark.parametrize(
+    ("action", "context"),
+    [("sqs:SendMessages", {}), ("sqs:SendMessage", {"sqs:Body": "text"}), ("kms:Decrypt", {})],
+    ids=["no such action", "no such condition key", "no such resource of it"],
+)
+def test_a_request_that_aws_does_not_know_is_no_denial(action: str, context: dict[str, str]) -> None:
+    """A slip in what is asked would otherwise look like safety."""
+    caller = Principal(arn="arn:aws:iam::000000000000:role/caller")
+    queue = Resource(arn="arn:aws:sqs:eu-west-1:000000000000:queue", account="000000000000")
+
+    with pytest.raises(NotDecided):
+        decide([(caller, Request(action=action, resource=queue, context=context))])
