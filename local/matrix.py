@@ -9,7 +9,7 @@ from rich.console import Console
 from local.aws import HOUSE, REGION, LocalAws, local_aws
 from local.demo import finish
 from local.document import placed
-from local.iam import Context, Principal, Request, decide
+from local.iam import Context, Principal, Request, Resource, decide
 from local.permissions import FOREIGN, KEY, OWN, WEB, Permissions
 from local.stack import WEBSITE, Stack
 
@@ -29,7 +29,8 @@ OTHERS = (
 class Asked:
     """What is asked, row by row; a row of several requests has one answer to all."""
 
-    permissions: Permissions
+    resources: Mapping[str, Resource]
+    account: str
 
     def by_callers(self) -> dict[str, list[Request]]:
         """Give the rows for those who call AWS by themselves."""
@@ -73,7 +74,7 @@ class Asked:
         return rows
 
     def _of_events(self) -> dict[str, list[Request]]:
-        website, web = (f"{self.permissions.stack.account}/tokens/{client_id}" for client_id in (WEBSITE, WEB))
+        website, web = (f"{self.account}/tokens/{client_id}" for client_id in (WEBSITE, WEB))
         rejected = "Access Token Rejected"
 
         def put(sources: list[str], types: list[str], bus: str = "bus") -> list[Request]:
@@ -117,7 +118,7 @@ class Asked:
         }
 
     def _request(self, action: str, on: str, context: Context | None = None) -> Request:
-        return Request(action=action, resource=self.permissions.resources[on], context=context or {})
+        return Request(action=action, resource=self.resources[on], context=context or {})
 
     def _moving(self, stage: str, secret: str) -> Request:
         action = "secretsmanager:UpdateSecretVersionStage"
@@ -126,7 +127,7 @@ class Asked:
     def _using(
         self, action: str, secret: str | None, *, via: str | None = SECRETS_MANAGER, key: str = "key"
     ) -> Request:
-        encrypting = {"kms:EncryptionContext:SecretARN": self.permissions.resources[secret].arn} if secret else {}
+        encrypting = {"kms:EncryptionContext:SecretARN": self.resources[secret].arn} if secret else {}
         return self._request(action, key, encrypting | ({"kms:ViaService": via} if via else {}))
 
 
@@ -156,7 +157,7 @@ def fullest(aws: LocalAws) -> Stack:
 
 def tables(permissions: Permissions) -> dict[str, str]:
     """Decide both matrices, and write them out under their names in the docs."""
-    asked = Asked(permissions)
+    asked = Asked(permissions.resources, permissions.stack.account)
     return {
         "callers": rendered(permissions.callers, decided(permissions.callers, asked.by_callers())),
         "services": rendered(permissions.services, decided(permissions.services, asked.by_services())),

@@ -19,6 +19,7 @@ KEY_OF_THE_ACCOUNT: Policy = {
     "Version": "2012-10-17",
     "Statement": [
         {
+            "Sid": "LeaveItToIam",
             "Effect": "Allow",
             "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
             "Action": "kms:*",

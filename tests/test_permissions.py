@@ -3,12 +3,18 @@
 What the policies say is held in test_policies.py.
 """
 
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from local.aws import LocalAws
 from local.iam import NotDecided, Principal, Request, Resource, decide, everything_allowed
 from local.matrix import DOCUMENT, Asked, decided, fullest, rendered
-from local.permissions import Permissions
+from local.permissions import ACCOUNT, ANYTHING, ELSEWHERE, KEY_OF_THE_ACCOUNT, Permissions
+from local.stack import WEBSITE
 
 # fmt: off
 CALLERS = {
@@ -101,30 +107,38 @@ def permissions(aws: LocalAws) -> Permissions:
     return Permissions(stack)
 
 
+@pytest.fixture(scope="module")
+def asked(permissions: Permissions) -> Asked:
+    """Give what is asked of the stack's resources."""
+    return Asked(permissions.resources, permissions.stack.account)
+
+
 def cells(written: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Take a matrix apart that is written out above."""
     return {row: tuple(words.split()) for row, words in written.items()}
 
 
-def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions) -> None:
+def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions, asked: Asked) -> None:
     """The rotator, the scheduler, readers of two client IDs that begin alike, a stranger, and another account."""
-    assert decided(permissions.callers, Asked(permissions).by_callers()) == cells(CALLERS)
+    assert decided(permissions.callers, asked.by_callers()) == cells(CALLERS)
 
 
-def test_aws_serves_nobody_elses_rules_schedules_and_functions(permissions: Permissions) -> None:
+def test_aws_serves_nobody_elses_rules_schedules_and_functions(permissions: Permissions, asked: Asked) -> None:
     """Its services are let in for this stack and this account alone, so that nobody can use them as deputies."""
-    assert decided(permissions.services, Asked(permissions).by_services()) == cells(SERVICES)
+    assert decided(permissions.services, asked.by_services()) == cells(SERVICES)
 
 
 @pytest.mark.parametrize("column", range(6))
-def test_no_action_is_allowed_that_the_matrix_does_not_name(permissions: Permissions, column: int) -> None:
+def test_no_action_is_allowed_that_the_matrix_does_not_name(
+    permissions: Permissions, asked: Asked, column: int
+) -> None:
     """Of all actions of all services concerned, on all resources, a caller has those with a yes."""
-    asked = Asked(permissions).by_callers()
-    granted = [request for row, words in cells(CALLERS).items() if words[column] == "yes" for request in asked[row]]
+    requests = asked.by_callers()
+    granted = [request for row, words in cells(CALLERS).items() if words[column] == "yes" for request in requests[row]]
     context = {key: value for request in granted for key, value in request.context.items()}
     caller = list(permissions.callers.values())[column]
     services = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
-    resources = [*permissions.resources.values(), Resource(arn="*", account="000000000000")]
+    resources = [*permissions.resources.values(), Resource(arn="*", account=ACCOUNT)]
     allowed = everything_allowed(caller, resources, services, context)
 
     assert allowed - OPEN_TO_ALL == {(request.action, request.resource.arn) for request in granted}
@@ -136,6 +150,99 @@ def test_the_docs_show_the_matrix(permissions: Permissions, name: str, rows: dic
     columns = getattr(permissions, name)
 
     assert rendered(columns, cells(rows)) in DOCUMENT.read_text()
+
+
+def documented(name: str, permissions: Permissions) -> dict[str, Any]:
+    """Read a policy out of the docs, with the deployed stack's accounts, key and role in the place of the samples."""
+    (text,) = re.findall(rf"^`{re.escape(name)}`\n\n```json\n(.*?)```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    meant = {
+        "111122223333": ACCOUNT,
+        "444455556666": ELSEWHERE,
+        "ROTATOR_ROLE": permissions.callers["rotator"].arn,
+        '"KEY"': f'"{permissions.resources["key"].arn}"',
+    }
+    for sample, value in meant.items():
+        text = text.replace(sample, value)
+    policy: dict[str, Any] = json.loads(text)
+    return policy
+
+
+# fmt: off
+ABROAD = {
+    #                                                     the app's role
+    #                                                     |    another role of its account
+    #                                                     |    |    the app's namesake in a third account
+    "`GetSecretValue`: `tokens/FooTickets_Website`":      "yes  no   no",
+    "`DescribeSecret`: `tokens/FooTickets_Website`":      "yes  no   no",
+    "`kms:Decrypt`: `tokens/FooTickets_Website`":         "yes  no   no",
+    "report `tokens/FooTickets_Website` rejected":        "yes  no   no",
+}
+# fmt: on
+
+
+def test_the_documented_policies_let_a_role_of_another_account_do_what_a_reader_does(
+    permissions: Permissions, asked: Asked
+) -> None:
+    """It reads its token and reports it; everything else is as closed to it as to others."""
+    policies = {f"tokens/{WEBSITE}": "secret-policy.json", "key": "shared-key-policy.json", "bus": "bus-policy.json"}
+    shared = {
+        name: replace(permissions.resources[name], policy=documented(file, permissions))
+        for name, file in policies.items()
+    }
+    allowed = (documented("app-policy.json", permissions),)
+    callers = {
+        arn: Principal(arn=arn, policies=allowed)
+        for arn in (
+            f"arn:aws:iam::{ELSEWHERE}:role/website",
+            f"arn:aws:iam::{ELSEWHERE}:role/another",
+            "arn:aws:iam::888888888888:role/website",
+        )
+    }
+    requests = replace(asked, resources={**permissions.resources, **shared}).by_callers()
+
+    assert decided(callers, requests) == dict.fromkeys(requests, ("no", "no", "no")) | cells(ABROAD)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("website", True), ("another", False)])
+def test_the_documented_trust_lets_one_role_of_another_account_in(
+    permissions: Permissions, name: str, *, allowed: bool
+) -> None:
+    """The other roles of that account stay outside, whatever they may do there."""
+    caller = Principal(arn=f"arn:aws:iam::{ELSEWHERE}:role/{name}", policies=(ANYTHING,))
+    role = Resource(
+        arn=f"arn:aws:iam::{ACCOUNT}:role/website-token",
+        account=ACCOUNT,
+        policy=documented("trust.json", permissions),
+    )
+
+    assert decide([(caller, Request(action="sts:AssumeRole", resource=role))]) == [allowed]
+
+
+def test_the_documented_key_policy_is_the_one_that_the_matrix_is_of(permissions: Permissions) -> None:
+    """It leaves access to IAM."""
+    assert documented("key-policy.json", permissions) == KEY_OF_THE_ACCOUNT
+
+
+def test_the_documented_statement_lets_the_rotator_encrypt_for_a_replica(permissions: Permissions) -> None:
+    """It may through Secrets Manager alone, and nobody else may."""
+    key = Resource(
+        arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1",
+        account=ACCOUNT,
+        policy={"Version": "2012-10-17", "Statement": [documented("replica-key-statement.json", permissions)]},
+    )
+    hosts = ("secretsmanager.eu-central-1.amazonaws.com", "s3.eu-central-1.amazonaws.com")
+    through = {
+        host: [
+            Request(action=action, resource=key, context={"kms:ViaService": host})
+            for action in ("kms:Encrypt", "kms:GenerateDataKey")
+        ]
+        for host in hosts
+    }
+
+    assert decided(permissions.callers, through) == {
+        hosts[0]: ("yes", "no", "no", "no", "no", "no"),
+        hosts[1]: ("no", "no", "no", "no", "no", "no"),
+    }
 
 
 def test_a_row_that_is_allowed_in_part_says_so() -> None:
