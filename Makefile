@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners demo faults simulate test lock clean
+.PHONY: environments scanners package sbom demo faults simulate test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -28,6 +28,18 @@ NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-aud
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 scanners: .venv-checkov/made-from.txt .iam/made-from.json
 
+# Builds what ships, for `sam deploy`: the same commit gives the same bytes.
+package:
+	sam build
+	python3 -m local.package .aws-sam/build
+
+# Writes the bill of materials of what ships. The requirements do not tell which of them needs which, which it warns of.
+SBOM := dist/mx-token-rotator.cdx.json
+sbom: .venv/made-from.txt
+	@mkdir -p $(dir $(SBOM))
+	@.venv/bin/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) src/requirements.txt
+	@echo $(SBOM)
+
 # Shows the product at work.
 demo: environments
 	@.venv/bin/python -m local.demo
@@ -41,7 +53,6 @@ test: environments scanners
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
-	.venv/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
@@ -60,4 +71,4 @@ lock: .venv/made-from.txt
 	$(NPM) update --package-lock-only --prefix requirements/iam
 
 clean:
-	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .iam .aws-sam .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .iam .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from local.aws import HOUSE, REGION, LocalAws
+from local.package import pack
 
 WEBSITE = "FooTickets_Website"
 UPDATER = "FooTickets_OfflineUpdater"
@@ -77,12 +78,13 @@ class Stack:
         return alarms
 
     def build(self) -> None:
-        """Build the package with `sam build`, one at a time: all builds share a cache."""
+        """Build the package as `make package` does, one at a time: all builds share a cache."""
         cache = HOUSE / ".aws-sam"
         cache.mkdir(exist_ok=True)
         with (cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.aws.sam("build", "--build-dir", str(self.aws.folder / "build"))
+        pack(self.aws.folder / "build")
 
     def deploy(self) -> str:
         """Deploy what was built with `sam deploy`, and give what that printed."""
