@@ -31,7 +31,7 @@ scanners: .venv-checkov/made-from.txt .iam/made-from.json
 # Builds what ships, for `sam deploy`: the same commit gives the same bytes.
 package:
 	sam build
-	python3 -m local.package .aws-sam/build
+	$(PYTHON) -m local.package .aws-sam/build
 
 # Writes the bill of materials of what ships. The requirements do not tell which of them needs which, which it warns of.
 SBOM := dist/mx-token-rotator.cdx.json
