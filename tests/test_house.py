@@ -22,7 +22,7 @@ from mx_token_rotator.refresh import Rotator
 ROOMS = HOUSE / "src" / "mx_token_rotator"
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
-ALL = {"errors", "tokens", "settings", "refresh", "deadline", "vault", "moviexchange"}
+ALL = {"errors", "tokens", "settings", "refresh", "deadline", "vault", "moviexchange", "session"}
 
 
 def imports(room: str) -> set[str]:
@@ -53,6 +53,7 @@ def imports(room: str) -> set[str]:
         ("deadline", set(), set()),
         ("vault", {"tokens", "errors", "deadline"}, {"botocore"}),
         ("moviexchange", {"tokens", "errors", "deadline"}, {"requests", "urllib3"}),
+        ("session", set(), {"requests", "urllib3"}),
         ("handler", ALL, {"boto3", "botocore", "aws_lambda_powertools"}),
     ],
 )

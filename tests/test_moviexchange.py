@@ -42,10 +42,10 @@ from mx_token_rotator.errors import (
 from mx_token_rotator.moviexchange import (
     Answer,
     MovieXchangeOverHttps,
-    new_session,
     read_grant,
     seconds_to_wait,
 )
+from mx_token_rotator.session import new_session
 from mx_token_rotator.tokens import Credentials, RefreshToken
 from tests.fakes import a_refresh_token, a_token
 

@@ -8,6 +8,7 @@ errors        what can go wrong, and who must act; a drawn tree
 deadline      the invocation's end, beyond which nothing is waited for
 vault         Secrets Manager
 moviexchange  movieXchange over HTTPS
+session       HTTP with a peer that may send anything
 settings      the environment
 handler       Lambda's door: wiring, logging, metrics
 """

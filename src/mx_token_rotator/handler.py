@@ -18,8 +18,9 @@ from botocore.config import Config
 
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
-from mx_token_rotator.moviexchange import MovieXchangeOverHttps, new_session
+from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
+from mx_token_rotator.session import new_session
 from mx_token_rotator.settings import Settings
 from mx_token_rotator.tokens import AccessToken
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
@@ -27,9 +28,10 @@ from mx_token_rotator.vault import SecretsManagerVault, token_secret
 SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a failure in
 
 logger = Logger(service="mx-token-rotator", use_rfc3339=True)
-for chatty in ("botocore", "urllib3"):
-    # They write requests and answers with all that is in them at DEBUG, which the function's own level may be.
-    logging.getLogger(chatty).setLevel(logging.INFO)
+for chatty, level in {"botocore": logging.INFO, "urllib3": logging.ERROR}.items():
+    # They write requests and answers with all that is in them at DEBUG, which the function's own level may be, and
+    # urllib3 a head that it cannot read at WARNING.
+    logging.getLogger(chatty).setLevel(level)
 secrets_manager = boto3.client(
     "secretsmanager",
     config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import ClassVar
 
 import requests
@@ -29,6 +28,7 @@ from mx_token_rotator.tokens import AccessToken, Credentials, RefreshToken, Toke
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 LONGEST_BODY = 64 * 1024
+LONGEST_TOKEN = 16 * 1024  # characters; hardly a server takes a longer header, and either document fits into a secret
 DOCUMENTED_LIFETIME = 43_200  # seconds: MX's guide, where an answer leaves out expires_in
 LONGEST_LIFETIME = 366 * 24 * 3600
 B64TOKEN = r"[A-Za-z0-9\-._~+/]+=*"  # RFC 6750, section 2.1
@@ -69,25 +69,6 @@ class Grant:
     refresh_token: str | None = field(repr=False)
 
 
-class _StraightSession(requests.Session):
-    """A session to which no answer is a redirect.
-
-    requests looks into a redirect that is not to be followed all the same, and reads its body without a limit.
-    """
-
-    def get_redirect_target(self, _: requests.Response) -> None:
-        """See no target."""
-
-
-def new_session() -> requests.Session:
-    """Make a session that takes no redirects, no cookies and no hints from the environment (proxies, netrc, …)."""
-    session = _StraightSession()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"User-Agent": "mx-token-rotator", "Accept": "application/json"})
-    return session
-
-
 def read_grant(answer: Answer) -> Grant:
     """Take the token endpoint's answer for what it is.
 
@@ -103,6 +84,8 @@ def read_grant(answer: Answer) -> Grant:
     access_token, token_type = document.get("access_token"), document.get("token_type")
     if not isinstance(access_token, str) or not re.fullmatch(B64TOKEN, access_token):
         raise MovieXchangeMisbehaved("The answer's access_token is missing, or no token of RFC 6750")
+    if len(access_token) > LONGEST_TOKEN:
+        raise MovieXchangeMisbehaved(f"The answer's access_token is longer than {LONGEST_TOKEN} characters")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise MovieXchangeMisbehaved("The answer's token_type is not Bearer")
     return Grant(access_token=access_token, lifetime=_lifetime(document), refresh_token=_refresh_token(document))
@@ -135,7 +118,9 @@ def _lifetime(document: dict[str, object]) -> int | None:
 def _refresh_token(document: dict[str, object]) -> str | None:
     """Take the refresh token; one that is none is as good as left out, since the access token is what counts."""
     token = document.get("refresh_token")
-    return token if isinstance(token, str) and re.fullmatch(VSCHARS, token) else None
+    if isinstance(token, str) and re.fullmatch(VSCHARS, token) and len(token) <= LONGEST_TOKEN:
+        return token
+    return None
 
 
 def _json(body: bytes) -> object:
@@ -248,17 +233,24 @@ class MovieXchangeOverHttps:
         return passed
 
     def _send(self, request: requests.Request, read: Read) -> Answer:
-        """Send, and send again what failed in passing, as far as the wait and another try fit into the time."""
+        """Send, and send again what failed in passing, as far as the wait and another try fit into the time.
+
+        No connection outlives it: whoever was left behind with an answer without end is freed, and what else a peer
+        sends is never taken for the answer to another request.
+        """
         prepared = self._session.prepare_request(request)
         deadline = self._deadline.within(self.LONGEST_SEND)
-        answer = self._try(prepared, read, deadline)
-        for wait in self.WAITS:
-            wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
-            if not answer.is_transient or wait_for >= deadline.seconds_left():
-                break
-            self._sleep(wait_for)
+        try:
             answer = self._try(prepared, read, deadline)
-        return answer
+            for wait in self.WAITS:
+                wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
+                if not answer.is_transient or wait_for >= deadline.seconds_left():
+                    break
+                self._sleep(wait_for)
+                answer = self._try(prepared, read, deadline)
+            return answer
+        finally:
+            self._session.close()
 
     def _try(self, request: requests.PreparedRequest, read: Read, deadline: Deadline) -> Answer:
         try:
@@ -276,7 +268,8 @@ class MovieXchangeOverHttps:
                     retry_after=response.headers.get("Retry-After", ""),
                     correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none")),
                 )
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, ValueError, TypeError) as error:
+            # The last two come from the email package, which reads the head and trips over some content types.
             return Answer(status=None, trouble=f"nothing: {type(error).__name__}")
 
 

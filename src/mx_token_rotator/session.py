@@ -1,0 +1,117 @@
+"""The HTTP session: for a peer that may send anything, for as long as it likes.
+
+An answer is bounded in bytes, and ends when the session is closed, whoever still reads from it. Redirects are not
+looked at, cookies are not read, and nothing is taken from the environment.
+"""
+
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from io import BufferedReader, RawIOBase
+from socket import SHUT_RDWR, SocketIO, socket
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+LONGEST_ANSWER = 128 * 1024
+"""Bytes of an answer as they come from the socket: its head, its body, and what frames them."""
+
+
+class _Bounded(RawIOBase):
+    """A socket's stream that fails once an answer is too long.
+
+    http.client takes a head of 100 lines of 64 KiB, any number of heads before it and of trailers behind it. What it
+    does with a head takes time that grows with the square of its length.
+    """
+
+    def __init__(self, stream: SocketIO) -> None:
+        self._stream = stream
+        self._left = LONGEST_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        count = self._stream.readinto(buffer)
+        self._left -= count or 0
+        if self._left < 0:
+            raise HTTPException
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _pools(sockets: set[socket]) -> dict[str, type[HTTPConnectionPool]]:
+    """Make urllib3's classes over, with bounded answers that enter their sockets here."""
+
+    class Answer(HTTPResponse):
+        def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of http.client
+            super().__init__(sock, *args, **kwargs)
+            self.fp.close()
+            self.fp = BufferedReader(_Bounded(sock.makefile("rb", buffering=0)))
+            sockets.add(sock)
+
+        def begin(self) -> None:
+            super().begin()
+            # requests would read them, whatever its policy, and http.cookiejar prints a warning where it cannot.
+            del self.headers["Set-Cookie"]
+
+    class Connection(HTTPConnection):
+        response_class = Answer
+
+    class TlsConnection(HTTPSConnection):
+        response_class = Answer
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    return {"http": Pool, "https": TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter whose connections end with it."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of requests
+        super().init_poolmanager(*args, **kwargs)
+        self._sockets: set[socket] = set()
+        self.poolmanager.pool_classes_by_scheme = _pools(self._sockets)
+
+    def close(self) -> None:
+        """End every connection, also those from which another thread still reads."""
+        while self._sockets:
+            with suppress(OSError):  # it may have ended by itself
+                self._sockets.pop().shutdown(SHUT_RDWR)
+        super().close()
+
+
+class _Session(requests.Session):
+    """A session to which no answer is a redirect.
+
+    requests looks into a redirect that is not to be followed all the same, and reads its body without a limit.
+    """
+
+    def get_redirect_target(self, _: requests.Response) -> None:
+        """See no target."""
+
+
+def new_session() -> requests.Session:
+    """Make a session that takes no redirects, no cookies and no hints from the environment (proxies, netrc, …).
+
+    It can be used again once it was closed, which ends its connections.
+    """
+    session = _Session()
+    session.trust_env = False
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
+    session.headers.update({"User-Agent": "mx-token-rotator", "Accept": "application/json"})
+    return session
