@@ -160,6 +160,18 @@ def drip_head(interval: float, seconds: float) -> Fault:
     return fault
 
 
+def wire(head: bytes, again: bytes = b"", *, interval: float = 0.0) -> Fault:
+    """Write exactly these bytes, then others again and again, every so many seconds, for as long as anybody reads."""
+
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(head)
+        while again and not stopped(handler).wait(interval):
+            handler.wfile.write(again)
+
+    return fault
+
+
 def times(count: int, fault: Fault, then: Fault) -> Fault:
     """Answer the first requests in one way, and all that follow in another."""
     left = iter(range(count))

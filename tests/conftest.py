@@ -1,17 +1,13 @@
 """What the tests share: movieXchange's stand-in, AWS on a laptop, and a deployed stack."""
 
-import importlib
-import logging
-import sys
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
 
 from local.aws import LocalAws, local_aws
 from local.mx import MovieXchangeStandIn
-from mx_token_rotator.vault import refresh_token_secret
-from tests.function import ACCOUNT, CLIENT_ID, REQUEST, TOKEN_SECRET, Rotator
+from tests.function import REQUEST, Rotator, cold_start
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,30 +44,8 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture
 def rotator(monkeypatch: pytest.MonkeyPatch, mx: MovieXchangeStandIn) -> Iterator[Rotator]:
     """Start the function cold, in the environment that the stack gives it, with both secrets still empty."""
-    variables = {
-        "ACCOUNT": ACCOUNT,
-        "CLIENT_IDS": CLIENT_ID,
-        "REFRESH_AT_PERCENT": "50",
-        "MIN_TOKEN_AGE_SECONDS": "0",
-        "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
-        "KEEP_REFRESH_TOKEN": "false",
-        "AUTH_URL": mx.url,
-        "API_URL": mx.url,
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws():
-        monkeypatch.delitem(sys.modules, "mx_token_rotator.handler", raising=False)
-        monkeypatch.delitem(logging.Logger.manager.loggerDict, "mx-token-rotator", raising=False)
-        started = Rotator(importlib.import_module("mx_token_rotator.handler"))
-        for secret in (f"{ACCOUNT}/credentials", TOKEN_SECRET, refresh_token_secret(ACCOUNT, CLIENT_ID)):
-            started.module.secrets_manager.create_secret(Name=secret)
-        started.module.secrets_manager.meta.events.register(
-            "before-call.secretsmanager", lambda model, **_: started.calls.append(model.name)
-        )
+    with cold_start(mx.url, monkeypatch) as started:
         yield started
-        started.module.session.close()
-        started.module.secrets_manager.close()
 
 
 @pytest.fixture
@@ -86,3 +60,32 @@ def fresh(filled: Rotator) -> Rotator:
     """Give the function with a token published."""
     filled(REQUEST)
     return filled
+
+
+@pytest.fixture(scope="module")
+def warm_mx() -> Iterator[MovieXchangeStandIn]:
+    """Run one movieXchange account for all tests of a file."""
+    with MovieXchangeStandIn() as stand_in:
+        stand_in.hands_out_refresh_tokens = True
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def warm(warm_mx: MovieXchangeStandIn) -> Iterator[Rotator]:
+    """Start the function once for all tests of a file, with a token published and a refresh token kept."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        with cold_start(warm_mx.url, environment) as started:
+            environment.setenv("KEEP_REFRESH_TOKEN", "true")
+            environment.setattr(started.module.time, "sleep", lambda _: None)
+            started.fill(warm_mx.credentials())
+            started(REQUEST)
+            yield started
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Count what is allocated."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()

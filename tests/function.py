@@ -1,13 +1,21 @@
 """The whole function in one process: its handler after a cold start, on moto's Secrets Manager."""
 
+import importlib
 import json
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
+import pytest
+from moto import mock_aws
+
 from local.stack import issued_earlier
+from mx_token_rotator.vault import refresh_token_secret
 
 CLIENT_ID = "FooTickets_Website"
 ACCOUNT = "moviexchange/staging"
@@ -41,7 +49,7 @@ class Rotator:
         """Invoke the function."""
         self.calls.clear()
         # pytest gives each phase of a test another standard output; the logger took the one of the cold start.
-        self.module.logger.logger_handler.setStream(sys.stdout)
+        self.module.logger.logger_handler.stream = sys.stdout
         outcome: dict[str, Any] = self.module.handler(event, context or Context())
         return outcome
 
@@ -61,6 +69,35 @@ class Rotator:
         answer = self.module.secrets_manager.get_secret_value(SecretId=TOKEN_SECRET)
         document: dict[str, str] = json.loads(answer["SecretString"])
         return document
+
+
+@contextmanager
+def cold_start(url: str, environment: pytest.MonkeyPatch) -> Iterator[Rotator]:
+    """Start the function cold, in the environment that the stack gives it, with its secrets still empty."""
+    variables = {
+        "ACCOUNT": ACCOUNT,
+        "CLIENT_IDS": CLIENT_ID,
+        "REFRESH_AT_PERCENT": "50",
+        "MIN_TOKEN_AGE_SECONDS": "0",
+        "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
+        "KEEP_REFRESH_TOKEN": "false",
+        "AUTH_URL": url,
+        "API_URL": url,
+    }
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    with mock_aws():
+        environment.delitem(sys.modules, "mx_token_rotator.handler", raising=False)
+        environment.delitem(logging.Logger.manager.loggerDict, "mx-token-rotator", raising=False)
+        started = Rotator(importlib.import_module("mx_token_rotator.handler"))
+        for secret in (f"{ACCOUNT}/credentials", TOKEN_SECRET, refresh_token_secret(ACCOUNT, CLIENT_ID)):
+            started.module.secrets_manager.create_secret(Name=secret)
+        started.module.secrets_manager.meta.events.register(
+            "before-call.secretsmanager", lambda model, **_: started.calls.append(model.name)
+        )
+        yield started
+        started.module.session.close()
+        started.module.secrets_manager.close()
 
 
 def metrics(printed: str) -> dict[str, Any]:

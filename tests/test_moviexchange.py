@@ -450,14 +450,6 @@ def test_an_answer_of_a_shape_that_is_still_allowed_is_taken(
     assert connect(mx.url).log_in(CLIENT_ID, credentials(mx)).access_token.access_token == TOKEN["access_token"]
 
 
-@pytest.fixture
-def traced() -> Iterator[None]:
-    """Count what is allocated."""
-    tracemalloc.start()
-    yield
-    tracemalloc.stop()
-
-
 @pytest.mark.usefixtures("traced")
 def test_a_gzip_bomb_does_not_go_off(log_in: Callable[[], object], mx: MovieXchangeStandIn) -> None:
     """What is small on the wire is held to the limit while it is inflated, too."""
@@ -690,8 +682,3 @@ def test_another_error_is_misbehaviour(body: bytes) -> None:
 def test_retry_after_is_read_in_both_of_its_forms(header: str, seconds: float) -> None:
     """Seconds, or a date; anything else is no wish."""
     assert seconds_to_wait(header, NOW) == seconds
-
-
-def test_the_session_takes_no_hints_from_the_environment(session: requests.Session) -> None:
-    """A proxy or a netrc that somebody set for another purpose is not used."""
-    assert session.trust_env is False

@@ -285,7 +285,7 @@ def _body(response: requests.Response, deadline: Deadline) -> bytes:
     """
     body = b""
     try:
-        while len(body) <= LONGEST_BODY and (part := response.raw.read1(LONGEST_BODY, decode_content=True)):
+        while part := response.raw.read1(LONGEST_BODY + 1 - len(body), decode_content=True):
             body += part
             if deadline.seconds_left() <= 0:
                 raise requests.Timeout
