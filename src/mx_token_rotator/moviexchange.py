@@ -233,30 +233,30 @@ class MovieXchangeOverHttps:
         return passed
 
     def _send(self, request: requests.Request, read: Read) -> Answer:
-        """Send, and send again what failed in passing, as far as the wait and another try fit into the time.
-
-        No connection outlives it: whoever was left behind with an answer without end is freed, and what else a peer
-        sends is never taken for the answer to another request.
-        """
+        """Send, and send again what failed in passing, as far as the wait and another try fit into the time."""
         prepared = self._session.prepare_request(request)
         deadline = self._deadline.within(self.LONGEST_SEND)
-        try:
+        answer = self._try(prepared, read, deadline)
+        for wait in self.WAITS:
+            wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
+            if not answer.is_transient or wait_for >= deadline.seconds_left():
+                break
+            self._sleep(wait_for)
             answer = self._try(prepared, read, deadline)
-            for wait in self.WAITS:
-                wait_for = max(wait, seconds_to_wait(answer.retry_after, self._clock()))
-                if not answer.is_transient or wait_for >= deadline.seconds_left():
-                    break
-                self._sleep(wait_for)
-                answer = self._try(prepared, read, deadline)
-            return answer
-        finally:
-            self._session.close()
+        return answer
 
     def _try(self, request: requests.PreparedRequest, read: Read, deadline: Deadline) -> Answer:
+        """Send once; no connection outlives it.
+
+        So whoever was left behind with an answer without end is freed, what else a peer sends is not taken for the
+        next answer, and no request meets a connection that the peer has given up since.
+        """
         try:
             return deadline.wait_for(lambda: self._ask(request, read, deadline))
         except TimeoutError:
             return Answer(status=None, trouble="nothing in time")
+        finally:
+            self._session.close()
 
     def _ask(self, request: requests.PreparedRequest, read: Read, deadline: Deadline) -> Answer:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
