@@ -71,7 +71,10 @@ BROKEN_HEADS: dict[str, Fault] = {
     "nothing at all": wire(b""),
     "two lengths": wire(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n" + DOCUMENT),
     "a list of lengths": wire(HEAD + b"Content-Length: 1, 2\r\n\r\n" + DOCUMENT),
-    # RFC 2231's parameters, over which Python's email package trips.
+}
+
+# RFC 2231's parameters, over which Python's email package trips, in some versions (python/cpython issue 134151).
+CONTENT_TYPES: dict[str, Fault] = {
     "a parameter of 5000 digits": whole(DOCUMENT, b"Content-Type: multipart/a; boundary*" + b"9" * 5000 + b"=a"),
     "a parameter both whole and in parts": whole(DOCUMENT, b"Content-Type: multipart/a; boundary*=a; boundary*0*=b"),
     "a character set with a NUL": whole(DOCUMENT, b"Content-Type: multipart/a; boundary*=a\x00b'c'hostile"),
@@ -110,7 +113,7 @@ BOMBS: dict[str, Fault] = {
 NO_DOCUMENTS: dict[str, Fault] = BOMBS | {
     "a gzip bomb under 403": status(403, gzip.compress(BLANK), headers={"Content-Encoding": "gzip"}),
     "Brotli, which was not asked for": whole(b"\x0b\x02\x80hostile\x03", b"Content-Encoding: br"),
-    "Zstandard, which was not asked for": whole(b"\x28\xb5\x2f\xfdhostile", b"Content-Encoding: hostile, zstd"),
+    "a coding that nobody knows": whole(b"hostile", b"Content-Encoding: hostile"),
     "another transfer coding": wire(HEAD + b"Transfer-Encoding: xchunked\r\n\r\n1\r\n{\r\n0\r\n\r\n"),
     "two transfer codings": wire(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n"),
     "a head that breaks off": wire(HEAD + b"Content-Le"),
@@ -284,6 +287,15 @@ def test_a_token_document_is_taken_whatever_is_odd_around_it(attack: Attack, fau
         True,
         ["INFO", "TokenRefreshed", "TokenSecondsRemaining"],
     )
+
+
+@pytest.mark.parametrize("fault", CONTENT_TYPES.values(), ids=CONTENT_TYPES)
+def test_a_content_type_that_cannot_be_read_is_no_bug_of_ours(attack: Attack, fault: Fault) -> None:
+    """At either host: it is no answer where Python trips over it, and a harmless one where it does not."""
+    attack.mx.api_fault = fault
+    raised = [attack.error(fault), attack.error(not_at_fault)]
+
+    assert (raised[0] in {None, MovieXchangeUnavailable}, raised[1]) == (True, None)
 
 
 @pytest.mark.parametrize(

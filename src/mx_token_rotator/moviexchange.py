@@ -269,7 +269,8 @@ class MovieXchangeOverHttps:
                     correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none")),
                 )
         except (requests.RequestException, HTTPError, ValueError, TypeError) as error:
-            # The last two come from the email package, which reads the head and trips over some content types.
+            # The last two come from the email package, which reads the head and trips over some content types
+            # (python/cpython issue 134151).
             return Answer(status=None, trouble=f"nothing: {type(error).__name__}")
 
 

@@ -25,8 +25,8 @@ LONGEST_ANSWER = 128 * 1024
 class _Bounded(RawIOBase):
     """A socket's stream that fails once an answer is too long.
 
-    http.client takes a head of 100 lines of 64 KiB, any number of heads before it and of trailers behind it. What it
-    does with a head takes time that grows with the square of its length.
+    http.client takes a head of 100 lines of 64 KiB, any number of heads of status 100 before it, and any number of
+    trailers. The email package, which reads the head for it, needs time that grows with the square of a Content-Type.
     """
 
     def __init__(self, stream: SocketIO) -> None:
