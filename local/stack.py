@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.error import HTTPError
@@ -57,6 +58,11 @@ class Stack:
     def account(self) -> str:
         """The first part of every secret's name."""
         return f"{self.parameters.get('SecretPrefix', 'moviexchange')}/{self.parameters.get('Environment', 'staging')}"
+
+    @property
+    def package(self) -> Path:
+        """The folder that `sam build` packed."""
+        return self.aws.folder / "build" / "Rotator"
 
     def token_secret(self, client_id: str) -> str:
         """Name the secret in which a client ID's token is published."""
