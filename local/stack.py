@@ -168,6 +168,12 @@ class Stack:
         document: dict[str, Any] = json.loads(answer["Payload"].read())
         return document
 
+    def variables(self) -> dict[str, str]:
+        """Read the function's environment variables."""
+        configuration = self.client("lambda").get_function_configuration(FunctionName=self.name)
+        variables: dict[str, str] = configuration["Environment"]["Variables"]
+        return variables
+
     def log_lines(self, word: str = "") -> list[str]:
         """Read every line of the function's log, or those with this word in them."""
         pages = (

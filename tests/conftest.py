@@ -7,7 +7,9 @@ import pytest
 
 from local.aws import LocalAws, local_aws
 from local.mx import MovieXchangeStandIn
-from tests.function import REQUEST, Rotator, cold_start
+from tests.doors import InProcess
+from tests.function import ACCOUNT, REQUEST, Rotator, cold_start
+from tests.secrecy import CANARIES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,3 +91,26 @@ def traced() -> Iterator[None]:
     tracemalloc.start()
     yield
     tracemalloc.stop()
+
+
+@pytest.fixture
+def in_process(
+    rotator: Rotator,
+    mx: MovieXchangeStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> InProcess:
+    """Start the function cold in this process, with a root logger that says everything."""
+    monkeypatch.setattr(rotator.module.time, "sleep", lambda _: None)
+    caplog.set_level("DEBUG")
+    return InProcess(
+        mx=mx,
+        secrets_manager=rotator.module.secrets_manager,
+        account=ACCOUNT,
+        refusal=str(CANARIES),
+        rotator=rotator,
+        monkeypatch=monkeypatch,
+        capsys=capsys,
+        caplog=caplog,
+    )

@@ -564,6 +564,28 @@ def test_a_long_correlation_id_is_cut_short(connect: Connect, mx: MovieXchangeSt
     assert caught.value.problem == f"Verification got HTTP 403 (Mx-Correlation-Id: {'c' * 64})"
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("a-token-of-8", "withheld"),
+        ("id=a-token-", "withheld"),
+        ("id/a to.ken=", "idatoken"),
+        ("a-secret-of-9", "withheld"),
+        ("secret-o; secret-of-", "withheld"),
+        ("a-token", "a-token"),
+    ],
+)
+def test_a_correlation_id_that_repeats_what_was_sent_is_withheld(
+    connect: Connect, mx: MovieXchangeStandIn, header: str, told: str
+) -> None:
+    """Eight characters of the token or of the client secret are too many, with or without what is never told."""
+    mx.api_fault = status(403, headers={"Mx-Correlation-Id": header})
+    with pytest.raises(TokenRefused) as caught:
+        connect(mx.url).verify(a_token(access_token="a-token-of-8", client_secret="a-secret;-of-9"))
+
+    assert caught.value.problem == f"Verification got HTTP 403 (Mx-Correlation-Id: {told})"
+
+
 def test_a_verdict_counts_even_if_its_body_breaks_off(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """A refused token is not published because the rest of the answer was lost."""
     mx.api_fault = cut_off(403)

@@ -1,230 +1,206 @@
-"""Canaries in every secret field, over every error: none gets out by any way that there is."""
+"""Canaries in every secret field, over every error and behind every door: none gets out by any way that there is."""
 
-import json
-import logging
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
 
-from local.faults import MALFORMED, Fault, answer, down, raw, status
+from local.aws import LocalAws
+from local.lambda_runtime import lambda_runtime
 from local.mx import MovieXchangeStandIn
-from mx_token_rotator.errors import (
-    CredentialsInvalid,
-    CredentialsRejected,
-    MovieXchangeMisbehaved,
-    MovieXchangeUnavailable,
-    RequestInvalid,
-    RotatorError,
-    SettingsInvalid,
-    TokenRefused,
-    VaultFailed,
-)
+from local.stack import WEBSITE, Stack
+from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.moviexchange import Answer, Grant
 from mx_token_rotator.tokens import Credentials
-from tests.fakes import ISSUED_AT, LIFETIME, a_refresh_token, a_token, published
-from tests.function import ACCOUNT, REQUEST, Rotator
+from tests.doors import BehindTheRuntime, Deployed, Door, refusing
+from tests.fakes import ISSUED_AT, a_refresh_token, a_token, published
+from tests.function import REQUEST
+from tests.leaks import leaks
+from tests.secrecy import CANARIES, CASES, ONE_FOR_EACH, Case, plant
 
-CANARIES = {
-    "username": "canary-username",
-    "password": "canary-password",
-    "client_secret": "canary-client-secret",
-    "access_token": "canary-access-token",
-    "refresh_token": "canary-refresh-token",
-}
-TOLD = {"error_description": "canary-username", **CANARIES}
-ECHO = json.dumps({"error": "canary-password", **TOLD}).encode()
-KNOWN_ECHO = json.dumps({"error": "invalid_grant", **TOLD}).encode()
+SECRETS = list(CANARIES.values())
+ERRORS = {error.__name__ for error in RotatorError.__subclasses__() if not error.__name__.startswith("_")}
 
 
-@dataclass
-class Scene:
-    """The function with canaries planted, and what a case may change."""
+@pytest.fixture(scope="module")
+def account_at_mx() -> Iterator[MovieXchangeStandIn]:
+    """Run the movieXchange account that the stack serves."""
+    with MovieXchangeStandIn() as stand_in:
+        yield stand_in
 
-    rotator: Rotator
-    mx: MovieXchangeStandIn
-    monkeypatch: pytest.MonkeyPatch
 
-    def token_endpoint(self, fault: Fault) -> None:
-        """Have the token endpoint answer this."""
-        self.mx.token_fault = fault
+@pytest.fixture(scope="module")
+def refusing_secrets_manager() -> Iterator[str]:
+    """Run a Secrets Manager that repeats every canary."""
+    with refusing(str(CANARIES)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def stack(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
+    """Build and deploy a stack whose function is woken by nobody but the tests."""
+    hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
+    stack = Stack(
+        aws,
+        hosts | {"SecretPrefix": "canaries", "CheckEvery": "'rate(19 minutes)'"},
+        name="canaries",
+        client_ids=(WEBSITE,),
+    )
+    stack.build()
+    stack.deploy()
+    stack.client("events").disable_rule(Name=stack.resource("CredentialsChangedFooTicketsWebsite"))
+    return stack
+
+
+@pytest.fixture(scope="module")
+def behind_the_runtime(
+    stack: Stack, account_at_mx: MovieXchangeStandIn, refusing_secrets_manager: str
+) -> Iterator[BehindTheRuntime]:
+    """Run the stack's package behind the Lambda runtime API, with the stack's own variables and secrets."""
+    with ExitStack() as ends:
+        yield BehindTheRuntime(
+            mx=account_at_mx,
+            secrets_manager=stack.client("secretsmanager"),
+            account=stack.account,
+            refusal=refusing_secrets_manager,
+            stack=stack,
+            stacks_variables=stack.variables(),
+            ends=ends,
+        )
+
+
+@pytest.fixture(scope="module")
+def deployed(stack: Stack, account_at_mx: MovieXchangeStandIn, refusing_secrets_manager: str) -> Deployed:
+    """Give the deployed function."""
+    return Deployed(
+        mx=account_at_mx,
+        secrets_manager=stack.client("secretsmanager"),
+        account=stack.account,
+        refusal=refusing_secrets_manager,
+        stack=stack,
+        stacks_variables=stack.variables(),
+    )
+
+
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="the runtime interface emulator and the runtime's client are for Linux alone"
+)
+
+
+IN_PROCESS = pytest.param("in_process", id="in process")
+BEHIND_THE_RUNTIME = pytest.param("behind_the_runtime", id="behind the runtime", marks=on_linux)
+DEPLOYED = pytest.param("deployed", id="deployed")
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+one_case_for_each = pytest.mark.parametrize("case", ONE_FOR_EACH, ids=lambda case: case.name)
 
 
 @pytest.fixture
-def scene(rotator: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    """Plant the canaries at movieXchange and in the credentials."""
-    mx.username, mx.password, mx.client_secret = (CANARIES[name] for name in ("username", "password", "client_secret"))
-    mx.token_fault = answer({"token_type": "Bearer", **CANARIES, "expires_in": 43200})
-    mx.api_fault = status(200, ECHO)
-    rotator.fill(mx.credentials())
-    monkeypatch.setattr(rotator.module.time, "sleep", lambda _: None)
-    return Scene(rotator, mx, monkeypatch)
+def door(request: pytest.FixtureRequest) -> Door:
+    """Give the function behind one of the doors, with secrets that are still empty."""
+    door: Door = request.getfixturevalue(request.param)
+    door.empty()
+    return door
 
 
-def wrong_setting(scene: Scene) -> None:
-    """Set a variable to a secret by mistake."""
-    scene.monkeypatch.setenv("AUTH_URL", CANARIES["password"])
+def seen(door: Door, case: Case) -> tuple[str, list[str]]:
+    """Let a case happen, and give what came, and which pieces of secrets came with it."""
+    case.arrange(door)
+    came = door.ask(case.request)
+    return came, leaks("\n".join(door.seen), SECRETS)
 
 
-def incomplete_credentials(scene: Scene) -> None:
-    """Leave out one member."""
-    scene.rotator.fill({name: CANARIES[name] for name in ("username", "password")})
+@every_case
+@pytest.mark.parametrize("door", [IN_PROCESS, BEHIND_THE_RUNTIME], indirect=True)
+def test_no_secret_gets_out(door: Door, case: Case) -> None:
+    """Neither what comes of a request nor anything that is printed on the way bears a piece of a canary."""
+    assert seen(door, case) == (case.comes, [])
 
 
-def credentials_without_json(scene: Scene) -> None:
-    """Put the password alone."""
-    secrets = scene.rotator.module.secrets_manager
-    secrets.put_secret_value(SecretId=f"{ACCOUNT}/credentials", SecretString=CANARIES["password"])
+@one_case_for_each
+@pytest.mark.parametrize("door", [DEPLOYED], indirect=True)
+def test_no_secret_gets_out_of_the_deployed_function(door: Door, case: Case) -> None:
+    """Its answers, its log group with the metrics in it, and the log's tail bear no piece of a canary."""
+    assert seen(door, case) == (case.comes, [])
 
 
-def client_secret_for_no_header(scene: Scene) -> None:
-    """Put a client secret with a line break."""
-    scene.rotator.fill({**scene.mx.credentials(), "client_secret": "canary-client-secret\n"})
+@pytest.mark.parametrize("case", [case for case in ONE_FOR_EACH if case.comes in ERRORS], ids=lambda case: case.name)
+def test_no_secret_gets_into_a_dead_letter(deployed: Deployed, case: Case) -> None:
+    """A failed request is kept with its error, which bears no piece of a canary."""
+    deployed.empty()
+    case.arrange(deployed)
+    letter = deployed.dead_letter(case.request)
 
-
-def echoing_vault(scene: Scene) -> None:
-    """Have Secrets Manager repeat what was sent, as its validation does."""
-
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": "ValidationException", "Message": str(CANARIES)}}, "PutSecretValue")
-
-    scene.rotator.module.secrets_manager.meta.events.register("before-call.secretsmanager.PutSecretValue", refuse)
-
-
-def refused_token(scene: Scene) -> None:
-    """Have the API refuse the new token, and repeat it."""
-    scene.mx.api_fault = status(403, ECHO, headers={"Mx-Correlation-Id": "c0ffee"})
-
-
-def no_lifetime(scene: Scene) -> None:
-    """Leave out expires_in."""
-    scene.token_endpoint(answer({"token_type": "Bearer", **CANARIES}))
-
-
-def no_verdict(scene: Scene) -> None:
-    """Have the API fail, and repeat what it was sent."""
-    scene.mx.api_fault = status(500, ECHO)
-
-
-def no_verdict_on_another(scene: Scene) -> None:
-    """Have the API fail when a token is published already, and another one was had."""
-    scene.rotator(REQUEST)
-    scene.token_endpoint(
-        answer({"token_type": "Bearer", **CANARIES, "access_token": "canary-another", "expires_in": 43200})
-    )
-    no_verdict(scene)
-
-
-def token_endpoint(fault: Fault) -> Callable[[Scene], None]:
-    """Have the token endpoint answer this."""
-    return lambda scene: scene.token_endpoint(fault)
-
-
-CASES: list[tuple[str, Callable[[Scene], None], object, type[RotatorError]]] = [
-    ("a wrong setting", wrong_setting, REQUEST, SettingsInvalid),
-    ("a wrong request", lambda _: None, {**REQUEST, "force": "canary-password"}, RequestInvalid),
-    ("incomplete credentials", incomplete_credentials, REQUEST, CredentialsInvalid),
-    ("credentials without JSON", credentials_without_json, REQUEST, CredentialsInvalid),
-    ("a client secret for no header", client_secret_for_no_header, REQUEST, CredentialsInvalid),
-    ("rejected credentials", token_endpoint(raw(ECHO)), REQUEST, MovieXchangeMisbehaved),
-    ("a 401 that repeats them", token_endpoint(status(401, ECHO)), REQUEST, CredentialsRejected),
-    ("a 400 that repeats them", token_endpoint(status(400, ECHO)), REQUEST, MovieXchangeMisbehaved),
-    ("an OAuth error that repeats them", token_endpoint(status(400, KNOWN_ECHO)), REQUEST, CredentialsRejected),
-    ("a firewall's page", token_endpoint(status(403, ECHO)), REQUEST, MovieXchangeMisbehaved),
-    ("a server's error", token_endpoint(status(500, ECHO)), REQUEST, MovieXchangeUnavailable),
-    ("no answer", token_endpoint(down()), REQUEST, MovieXchangeUnavailable),
-    ("a refused token", refused_token, REQUEST, TokenRefused),
-    ("a vault that repeats them", echoing_vault, REQUEST, VaultFailed),
-    *[(name, token_endpoint(fault), REQUEST, MovieXchangeMisbehaved) for name, fault in MALFORMED.items()],
-]
-
-
-def everything_about(error: BaseException) -> str:
-    """Write out an exception: its traceback with its chain, and each exception in the chain with its attributes."""
-    parts = traceback.format_exception(error)
-    link: BaseException | None = error
-    while link:
-        parts += [str(link), repr(link), repr(link.args), repr(vars(link))]
-        link = link.__cause__ or link.__context__
-    return "\n".join(parts)
-
-
-@pytest.mark.parametrize(
-    ("arrange", "request_", "error"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
-def test_no_error_gives_a_secret_away(
-    scene: Scene,
-    capsys: pytest.CaptureFixture[str],
-    arrange: Callable[[Scene], None],
-    request_: object,
-    error: type[RotatorError],
-) -> None:
-    """Neither the exception with its chain nor anything that was printed bears a canary."""
-    arrange(scene)
-    with pytest.raises(error) as caught:
-        scene.rotator(request_)
-    printed = capsys.readouterr()
-
-    assert "canary" not in everything_about(caught.value) + printed.out + printed.err
+    assert ("Who must act" in letter, leaks(letter, SECRETS)) == (True, [])
 
 
 def test_each_error_of_the_table_is_among_the_cases() -> None:
     """No error of the tree is left out above."""
-    assert {error for *_, error in CASES} == {
-        error for error in RotatorError.__subclasses__() if not error.__name__.startswith("_")
-    }
+    assert {case.comes for case in CASES} >= ERRORS
 
 
+@pytest.mark.parametrize("door", [BEHIND_THE_RUNTIME, DEPLOYED], indirect=True)
+def test_what_is_looked_at_says_more_than_it_would_by_itself(door: Door) -> None:
+    """The environment makes libraries write at DEBUG, and Powertools write for people."""
+    plant(door)
+    door.ask(REQUEST)
+    wanted = [
+        "[DEBUG] Adding metric: TokenRefreshed",
+        '\n    "level"',
+    ]
+
+    assert [words for words in wanted if words not in "\n".join(door.seen)] == []
+
+
+@pytest.mark.parametrize("door", [BEHIND_THE_RUNTIME], indirect=True)
 @pytest.mark.parametrize(
-    ("arrange", "request_", "reason"),
+    "words",
     [
-        (lambda _: None, REQUEST, "first"),
-        (no_lifetime, REQUEST, "first"),
-        (no_verdict, REQUEST, "first"),
-        (no_verdict_on_another, {**REQUEST, "force": True}, "unverified"),
+        '"errorMessage": "The member client_id',
+        '"stackTrace": ["',
+        '"_aws":{',
+        'Lambda-Runtime-Function-Xray-Error-Cause:[{"',
+        '"level": "DEBUG", "message": "Adding metric',
     ],
-    ids=["a first token", "no expires_in", "no verdict, published", "no verdict, kept"],
 )
-def test_a_refresh_gives_no_secret_away(
-    scene: Scene,
-    capsys: pytest.CaptureFixture[str],
-    arrange: Callable[[Scene], None],
-    request_: object,
-    reason: str,
+def test_what_is_looked_at_is_all_that_the_runtime_gives_away(door: Door, words: str) -> None:
+    """The error's answer, metrics, the cause that X-Ray is told, and the runtime's own log in JSON."""
+    door.ask({})
+
+    assert words in "\n".join(door.seen)
+
+
+UNSHIELDED = """
+import logging
+from mx_token_rotator.handler import handler
+
+for name in ("botocore", "urllib3"):
+    logging.getLogger(name).setLevel(logging.NOTSET)
+"""
+
+
+@on_linux
+@pytest.mark.parametrize("level", ["DEBUG", "TRACE"])
+def test_without_the_handlers_care_the_runtime_would_print_secrets(
+    behind_the_runtime: BehindTheRuntime, tmp_path: Path, level: str
 ) -> None:
-    """Neither the outcome nor logs, warnings and metrics of a success bear a canary."""
-    arrange(scene)
-    outcome = scene.rotator(request_)
-    printed = capsys.readouterr()
+    """The same environment prints what goes to Secrets Manager and comes from it, once the loggers are let loose."""
+    (tmp_path / "unshielded.py").write_text(UNSHIELDED)
+    behind_the_runtime.empty()
+    plant(behind_the_runtime)
+    variables = behind_the_runtime.all_variables() | {"AWS_LAMBDA_LOG_LEVEL": level, "PYTHONPATH": str(tmp_path)}
+    with lambda_runtime(behind_the_runtime.stack.package, variables, handler="unshielded.handler") as runtime:
+        runtime.invoke(REQUEST)
+        printed = runtime.printed()
 
-    assert (outcome["reason"], "canary" in json.dumps(outcome) + printed.out + printed.err) == (reason, False)
-
-
-def test_a_refresh_token_is_kept_and_used_in_secret(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a refresh by the refresh grant nor the rejection that it makes up for bears a canary."""
-    scene.monkeypatch.setenv("KEEP_REFRESH_TOKEN", "true")
-    scene.rotator(REQUEST)
-    scene.rotator.age(LIFETIME)
-    scene.rotator.fill({**scene.mx.credentials(), "password": ""})
-    outcome = scene.rotator(REQUEST)
-    printed = capsys.readouterr()
-
-    assert (
-        outcome["reason"].startswith("refresh grant"),
-        "canary" in json.dumps(outcome) + printed.out + printed.err,
-    ) == (True, False)
-
-
-def test_a_root_logger_that_says_everything_gives_no_secret_away(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
-    """At DEBUG, botocore and urllib3 write bodies; Lambda can set that level for all."""
-    caplog.set_level(logging.DEBUG)
-    scene.rotator(REQUEST)
-
-    assert "canary" not in caplog.text
+    assert {name for name, secret in CANARIES.items() if leaks(printed, [secret])} == {
+        "username",
+        "password",
+        "client_secret",
+        "access_token",
+    }
 
 
 @pytest.mark.parametrize(

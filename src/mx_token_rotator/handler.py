@@ -29,8 +29,8 @@ SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a fail
 
 logger = Logger(service="mx-token-rotator", use_rfc3339=True)
 for chatty, level in {"botocore": logging.INFO, "urllib3": logging.ERROR}.items():
-    # They write requests and answers with all that is in them at DEBUG, which the function's own level may be, and
-    # urllib3 a head that it cannot read at WARNING.
+    # They write requests and answers with all that is in them at DEBUG, which the function's own level may be; urllib3
+    # writes what it cannot parse of an answer's head at WARNING.
     logging.getLogger(chatty).setLevel(level)
 secrets_manager = boto3.client(
     "secretsmanager",

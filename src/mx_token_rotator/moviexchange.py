@@ -30,6 +30,7 @@ READ_SECONDS = 10.0
 LONGEST_BODY = 64 * 1024
 LONGEST_TOKEN = 16 * 1024  # characters; hardly a server takes a longer header, and either document fits into a secret
 DOCUMENTED_LIFETIME = 43_200  # seconds: MX's guide, where an answer leaves out expires_in
+PIECE = 8  # characters; so much of a secret is too much
 LONGEST_LIFETIME = 366 * 24 * 3600
 B64TOKEN = r"[A-Za-z0-9\-._~+/]+=*"  # RFC 6750, section 2.1
 VSCHARS = r"[ -~]+"  # RFC 6749, appendix A.17: what a refresh token is made of
@@ -224,7 +225,8 @@ class MovieXchangeOverHttps:
         headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
         request = requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers)
         answer = self._send(request, read=_nothing)
-        said = f"Verification got {answer} (Mx-Correlation-Id: {answer.correlation_id})"
+        correlation_id = _withheld_if_it_repeats((token.access_token, token.client_secret), answer.correlation_id)
+        said = f"Verification got {answer} (Mx-Correlation-Id: {correlation_id})"
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise TokenRefused(said)
         passed = answer.status is not None and answer.status // 100 == 2  # noqa: PLR2004
@@ -266,7 +268,7 @@ class MovieXchangeOverHttps:
                     status=response.status_code,
                     body=read(response, deadline),
                     retry_after=response.headers.get("Retry-After", ""),
-                    correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none")),
+                    correlation_id=_plain(response.headers.get("Mx-Correlation-Id", "none"))[:64],
                 )
         except (requests.RequestException, HTTPError, ValueError, TypeError) as error:
             # The last two come from the email package, which reads the head and trips over some content types
@@ -296,5 +298,12 @@ def _body(response: requests.Response, deadline: Deadline) -> bytes:
     return body
 
 
-def _plain(header: str) -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "", header)[:64]
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "", text)
+
+
+def _withheld_if_it_repeats(secrets: tuple[str, ...], told: str) -> str:
+    """Give what a peer told plainly, unless it has a piece of what the peer was sent: a header can repeat anything."""
+    sent = [_plain(secret) for secret in secrets]
+    pieces = (secret[start : start + PIECE] for secret in sent for start in range(len(secret) - PIECE + 1))
+    return "withheld" if any(piece in told for piece in pieces) else told
