@@ -92,11 +92,11 @@ def api(fault: Fault) -> Callable[[Door], None]:
     return arrange
 
 
-def setting(name: str, value: str = CANARIES["password"]) -> Callable[[Door], None]:
-    """Set a variable to a secret by mistake, or to something else."""
+def setting(name: str) -> Callable[[Door], None]:
+    """Set a variable to a secret by mistake."""
 
     def arrange(door: Door) -> None:
-        door.variables[name] = value
+        door.variables[name] = CANARIES["password"]
 
     return arrange
 
@@ -222,7 +222,9 @@ CASES = [
     *(Case(name=name, arrange=planted_and(arrange), comes=comes) for name, arrange, comes in ARRANGED),
     Case(name="a wrong request", request={**REQUEST, "force": CANARIES["password"]}, comes=name_of(RequestInvalid)),
     Case(
-        name="credentials for a request", request={**REQUEST, "rejected_version": CREDENTIALS}, comes="RequestInvalid"
+        name="credentials for a request",
+        request={**REQUEST, "rejected_version": CREDENTIALS},
+        comes=name_of(RequestInvalid),
     ),
     Case(
         name="no verdict, kept",
