@@ -223,6 +223,19 @@ def test_each_link_of_the_docs_leads_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def test_each_promise_of_security_names_a_test_that_is_there() -> None:
+    """A promise is as good as what keeps it."""
+    promises = table("security.md", "What is promised").values()
+    named = [re.fullmatch(r"\[(\w+\.py)\]\(\.\./tests/\1\) `(test_\w+)`", row[-1]) for row in promises]
+
+    assert [row for row, name in zip(promises, named, strict=True) if name is None or not is_test(*name.groups())] == []
+
+
+def is_test(file: str, name: str) -> bool:
+    """Tell whether a file of the tests has a test of this name."""
+    return re.search(rf"^def {name}\(", (HOUSE / "tests" / file).read_text(), re.MULTILINE) is not None
+
+
 def test_nothing_listens_beyond_loopback() -> None:
     """Servers of the house are for this machine alone."""
     sources = [*(HOUSE / "local").glob("*.py"), *(HOUSE / "tests").glob("*.py")]
