@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults simulate test lock clean
+.PHONY: environments scanners package sbom demo faults matrix simulate test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -44,9 +44,13 @@ sbom: .venv/made-from.txt
 demo: environments
 	@.venv/bin/python -m local.demo
 
-# Throws every fault of movieXchange at the deployed stack, and writes what came of each into docs/operating.md.
+# Throws every fault of movieXchange at the deployed stack, and writes what came of each into docs/faults.md.
 faults: environments
 	@.venv/bin/python -m local.survival
+
+# Decides who may do what with a deployed stack, and writes it into docs/security.md.
+matrix: environments scanners
+	@.venv/bin/python -m local.matrix
 
 # Runs everything that is checked.
 test: environments scanners

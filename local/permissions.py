@@ -74,8 +74,8 @@ class Permissions:
             "a schedule of this stack": _service("scheduler", f"schedule-group/{group}"),
             "a schedule of another stack": _service("scheduler", f"schedule-group/{group}-2"),
             "another account's schedule": _service("scheduler", f"schedule-group/{group}", ELSEWHERE),
-            "Lambda": _service("lambda", f"function:{group}"),
-            "another account's Lambda": _service("lambda", f"function:{group}", ELSEWHERE),
+            "any function of this account": _service("lambda", "function:another"),
+            "another account's function": _service("lambda", f"function:{group}", ELSEWHERE),
         }
 
     @cached_property

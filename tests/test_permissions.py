@@ -85,7 +85,7 @@ CALLERS = {
 SERVICES = {
     #                            a rule of this stack, of another stack, of another account
     #                            |    |    |    a schedule of this stack, of another stack, of another account
-    #                            |    |    |    |    |    |    Lambda, for this account and for another
+    #                            |    |    |    |    |    |    any function of this account, of another account
     "wake the rotator":          "yes  no   no   no   no   no   no   no",
     "keep a dead letter":        "yes  no   no   no   no   no   no   no",
     "take the rotator's role":   "no   no   no   no   no   no   yes  no",
