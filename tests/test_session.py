@@ -1,10 +1,12 @@
 """The HTTP session: how much of an answer it reads, and that it ends when it is closed."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
 
 import pytest
 import requests
+from urllib3.connection import HTTPConnection
 
 from local.faults import Fault, wire
 from local.mx import MovieXchangeStandIn
@@ -23,7 +25,7 @@ def session() -> Iterator[requests.Session]:
 
 def answer_of(length: int) -> Fault:
     """Answer with so many bytes, the head among them."""
-    head = HEAD + b"Content-Length: 100000\r\nPadding: "
+    head = HEAD + b"Connection: close\r\nContent-Length: 100000\r\nPadding: "
     padding = b"x" * (length - len(head) - 4 - 100_000)
     return wire(head + padding + b"\r\n\r\n" + b"x" * 100_000)
 
@@ -68,6 +70,30 @@ def test_who_still_reads_is_freed_when_the_session_is_closed(
             return reading.done()
 
         assert eventually(ended, within=10)
+
+
+def test_who_connects_after_the_session_is_closed_sends_nothing(
+    session: requests.Session, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was left behind while it looked up a name or shook hands, and nobody would free it from the peer."""
+    mx.api_fault = wire(HEAD, b"x", interval=0.05)
+    is_under_way, is_closed, connect = Event(), Event(), HTTPConnection.connect
+
+    def connect_late(connection: HTTPConnection) -> None:
+        is_under_way.set()
+        is_closed.wait(10)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", connect_late)
+    with ThreadPoolExecutor() as reader:
+        reading = reader.submit(session.get, mx.url)
+        is_under_way.wait(10)
+        session.close()
+        is_closed.set()
+        ended, _ = wait([reading], timeout=10)
+        session.close()
+
+    assert (ended, mx.requests) == ({reading}, [])
 
 
 def test_a_closed_session_can_be_used_again(session: requests.Session, mx: MovieXchangeStandIn) -> None:

@@ -48,15 +48,34 @@ class _Bounded(RawIOBase):
         super().close()
 
 
-def _pools(sockets: set[socket]) -> dict[str, type[HTTPConnectionPool]]:
-    """Make urllib3's classes over, with bounded answers that enter their sockets here."""
+class _Sockets:
+    """The sockets of a session until it is closed; one that connects only then is shut down at once."""
+
+    def __init__(self) -> None:
+        self._open: set[socket] = set()
+        self._is_closed = False
+
+    def enter(self, connected: socket) -> None:
+        self._open.add(connected)
+        if self._is_closed:
+            self.close()
+
+    def close(self) -> None:
+        self._is_closed = True
+        for each in list(self._open):
+            with suppress(OSError):  # it may have ended by itself
+                # TLS's own shutdown would have who still reads or writes go on in the clear.
+                socket.shutdown(each, SHUT_RDWR)
+
+
+def _pools(sockets: _Sockets) -> dict[str, type[HTTPConnectionPool]]:
+    """Make urllib3's classes over, with bounded answers and with connections that enter their sockets here."""
 
     class Answer(HTTPResponse):
         def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of http.client
             super().__init__(sock, *args, **kwargs)
             self.fp.close()
             self.fp = BufferedReader(_Bounded(sock.makefile("rb", buffering=0)))
-            sockets.add(sock)
 
         def begin(self) -> None:
             super().begin()
@@ -66,8 +85,16 @@ def _pools(sockets: set[socket]) -> dict[str, type[HTTPConnectionPool]]:
     class Connection(HTTPConnection):
         response_class = Answer
 
+        def connect(self) -> None:
+            super().connect()
+            sockets.enter(self.sock)
+
     class TlsConnection(HTTPSConnection):
         response_class = Answer
+
+        def connect(self) -> None:
+            super().connect()
+            sockets.enter(self.sock)
 
     class Pool(HTTPConnectionPool):
         ConnectionCls = Connection
@@ -83,15 +110,18 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of requests
         super().init_poolmanager(*args, **kwargs)
-        self._sockets: set[socket] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sockets = _Sockets()
         self.poolmanager.pool_classes_by_scheme = _pools(self._sockets)
 
     def close(self) -> None:
-        """End every connection, also those from which another thread still reads."""
-        while self._sockets:
-            with suppress(OSError):  # it may have ended by itself
-                self._sockets.pop().shutdown(SHUT_RDWR)
+        """End every connection, also those that another thread reads from or is about to make."""
+        ended = self._sockets
+        self._begin()
         super().close()
+        ended.close()
 
 
 class _Session(requests.Session):
