@@ -1,6 +1,7 @@
 """Principals and resources of a deployed stack, with the policies that it gives them, and others for comparison."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,8 +56,8 @@ class Permissions:
     def callers(self) -> dict[str, Principal]:
         """Those who call AWS by themselves: the stack's roles, apps with a reader policy or none, another account."""
         return {
-            "rotator": self._role("RotatorRole", "rotator"),
-            "scheduler": self._role("SchedulerRole", "scheduler"),
+            "rotator": self._role("RotatorRole"),
+            "scheduler": self._role("SchedulerRole"),
             f"reader of {WEBSITE}": self._app("website", self._reader_policy(WEBSITE)),
             f"reader of {WEB}": self._app("web", self._reader_policy(WEB)),
             "stranger": self._app("stranger"),
@@ -106,18 +107,28 @@ class Permissions:
         }
         return own | foreign | made
 
-    def _role(self, logical_id: str, policy: str) -> Principal:
-        iam, role = self.stack.client("iam"), self.stack.resource(logical_id)
-        document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-        return Principal(arn=iam.get_role(RoleName=role)["Role"]["Arn"], policies=(document,))
+    def _role(self, logical_id: str) -> Principal:
+        """Give a role with all policies that it has, whatever their names."""
+        role = self.stack.client("iam").get_role(RoleName=self.stack.resource(logical_id))["Role"]
+        return Principal(arn=role["Arn"], policies=tuple(self._policies(role["RoleName"])))
+
+    def _policies(self, role: str) -> Iterator[Policy]:
+        iam = self.stack.client("iam")
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            yield iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            yield self._managed(attached["PolicyArn"])
 
     def _app(self, name: str, *policies: Policy) -> Principal:
         return Principal(arn=f"arn:aws:iam::{ACCOUNT}:role/{name}", policies=policies)
 
     def _reader_policy(self, client_id: str) -> Policy:
-        arn = f"arn:aws:iam::{ACCOUNT}:policy/{self.stack.name}-{REGION}-{client_id}-reader"
-        answer = self.stack.client("iam").get_policy_version(PolicyArn=arn, VersionId="v1")
-        document: dict[str, Any] = answer["PolicyVersion"]["Document"]
+        return self._managed(f"arn:aws:iam::{ACCOUNT}:policy/{self.stack.name}-{REGION}-{client_id}-reader")
+
+    def _managed(self, arn: str) -> Policy:
+        iam = self.stack.client("iam")
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document: dict[str, Any] = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
         return document
 
     def _assumable(self, logical_id: str) -> Resource:
