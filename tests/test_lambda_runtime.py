@@ -1,5 +1,6 @@
 """The function behind the Lambda runtime API: it answers, what it prints is told, and it leaves nothing behind."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,7 +94,13 @@ def test_emulator_and_runtime_end_with_their_context(sleeper: Path) -> None:
 def test_emulator_and_runtime_end_with_the_process_that_started_them(blow: signal.Signals, sleeper: Path) -> None:
     """However that one ends, and with an invocation under way."""
     command = [sys.executable, "-c", RUN, str(sleeper)]
-    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:  # noqa: S603  our own
+    with subprocess.Popen(  # noqa: S603  our own
+        command,
+        cwd=HOUSE,
+        env=os.environ | {"TMPDIR": str(sleeper)},  # who is killed does not tidy up
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
         eventually(lambda: len(bearers(sleeper)) == 2, within=10)
