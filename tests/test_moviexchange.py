@@ -586,6 +586,25 @@ def test_a_correlation_id_that_repeats_what_was_sent_is_withheld(
     assert caught.value.problem == f"Verification got HTTP 403 (Mx-Correlation-Id: {told})"
 
 
+@pytest.mark.parametrize("member", ["username", "password", "client_secret", "access_token", "refresh_token"])
+def test_a_correlation_id_that_repeats_a_secret_of_the_log_in_is_withheld(
+    connect: Connect, mx: MovieXchangeStandIn, member: str
+) -> None:
+    """Both hosts are of one party, which knows more than its API is sent."""
+    mx.hands_out_refresh_tokens = True
+    room = connect(mx.url)
+    response = room.log_in(CLIENT_ID, credentials(mx))
+    known = mx.credentials() | {
+        "access_token": response.access_token.access_token,
+        "refresh_token": next(iter(mx.refresh_tokens)),
+    }
+    mx.api_fault = status(403, headers={"Mx-Correlation-Id": known[member]})
+    with pytest.raises(TokenRefused) as caught:
+        room.verify(response.access_token)
+
+    assert caught.value.problem == "Verification got HTTP 403 (Mx-Correlation-Id: withheld)"
+
+
 def test_a_verdict_counts_even_if_its_body_breaks_off(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """A refused token is not published because the rest of the answer was lost."""
     mx.api_fault = cut_off(403)

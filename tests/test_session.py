@@ -1,12 +1,17 @@
 """The HTTP session: how much of an answer it reads, and that it ends when it is closed."""
 
+import socket
+import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Event
 
 import pytest
 import requests
+import trustme
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
 from local.faults import Fault, wire
 from local.mx import MovieXchangeStandIn
@@ -30,9 +35,17 @@ def answer_of(length: int) -> Fault:
     return wire(head + padding + b"\r\n\r\n" + b"x" * 100_000)
 
 
-def test_nothing_is_taken_from_the_environment(session: requests.Session) -> None:
-    """A proxy or a netrc that somebody set for another purpose is not used."""
-    assert session.trust_env is False
+def test_nothing_is_taken_from_the_environment(
+    session: requests.Session, mx: MovieXchangeStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy and a netrc that somebody set for another purpose are not used."""
+    (tmp_path / "netrc").write_text("default login somebody password something\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    session.get(mx.url)
+
+    assert [(each.path, each.headers["Authorization"]) for each in mx.requests] == [("/", None)]
 
 
 def test_an_answer_of_the_longest_length_is_read(session: requests.Session, mx: MovieXchangeStandIn) -> None:
@@ -94,6 +107,35 @@ def test_who_connects_after_the_session_is_closed_sends_nothing(
         session.close()
 
     assert (ended, mx.requests) == ({reading}, [])
+
+
+def test_tls_that_is_ended_never_goes_on_in_the_clear(session: requests.Session) -> None:
+    """Who still reads meets an error, not what somebody on the way puts there."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    is_sent, is_read = Event(), Event()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def go_on_in_the_clear(server: socket.socket) -> None:
+        encrypted = context.wrap_socket(server.accept()[0], server_side=True)
+        encrypted.recv(65_536)
+        encrypted.sendall(HEAD + b"\r\n")
+        with socket.socket(fileno=encrypted.detach()) as clear:
+            clear.sendall(b"in the clear")
+            is_sent.set()
+            is_read.wait(10)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ThreadPoolExecutor() as peer,
+        authority.cert_pem.tempfile() as session.verify,
+    ):
+        peer.submit(go_on_in_the_clear, server)
+        with session.get(f"https://127.0.0.1:{server.getsockname()[1]}", stream=True) as answer:
+            is_sent.wait(10)
+            session.close()
+            with pytest.raises(HTTPError):
+                answer.raw.read1(100)
+        is_read.set()
 
 
 def test_a_closed_session_can_be_used_again(session: requests.Session, mx: MovieXchangeStandIn) -> None:

@@ -6,7 +6,7 @@ in an error, redirects are never followed, and requests' exceptions end here.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -171,6 +171,8 @@ class MovieXchangeOverHttps:
         self._deadline = deadline
         self._sleep = sleep
         self._warn = warn
+        self._exchanged: set[str] = set()
+        """The secrets that were sent or received; either host may repeat them."""
 
     def log_in(self, client_id: str, credentials: Credentials) -> TokenResponse:
         """Get a token by the password grant (RFC 6749, section 4.3).
@@ -202,7 +204,9 @@ class MovieXchangeOverHttps:
         """Ask the token endpoint; a token's life counts from before the request."""
         asked_at = self._clock().replace(microsecond=0)
         request = requests.Request("POST", f"{self._auth_url}/connect/token", data=form | {"client_id": client_id})
+        self._exchanged |= {client_secret, *form.values()} - {form["grant_type"]}
         grant = read_grant(self._send(request, read=_body))
+        self._exchanged |= {grant.access_token, grant.refresh_token or ""}
         if grant.lifetime is None:
             self._warn(f"The answer has no expires_in: movieXchange's documented {DOCUMENTED_LIFETIME} s are taken")
         lifetime = timedelta(seconds=grant.lifetime or DOCUMENTED_LIFETIME)
@@ -225,7 +229,8 @@ class MovieXchangeOverHttps:
         headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
         request = requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers)
         answer = self._send(request, read=_nothing)
-        correlation_id = _withheld_if_it_repeats((token.access_token, token.client_secret), answer.correlation_id)
+        self._exchanged |= {token.access_token, token.client_secret}
+        correlation_id = _withheld_if_it_repeats(self._exchanged, answer.correlation_id)
         said = f"Verification got {answer} (Mx-Correlation-Id: {correlation_id})"
         if answer.status in {requests.codes.unauthorized, requests.codes.forbidden}:
             raise TokenRefused(said)
@@ -302,8 +307,8 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "", text)
 
 
-def _withheld_if_it_repeats(secrets: tuple[str, ...], told: str) -> str:
-    """Give what a peer told plainly, unless it has a piece of what the peer was sent: a header can repeat anything."""
-    sent = [_plain(secret) for secret in secrets]
-    pieces = (secret[start : start + PIECE] for secret in sent for start in range(len(secret) - PIECE + 1))
+def _withheld_if_it_repeats(secrets: Iterable[str], told: str) -> str:
+    """Give what a peer told plainly, unless it has a piece of a secret that the peer knows."""
+    known = [_plain(secret) for secret in secrets]
+    pieces = (secret[start : start + PIECE] for secret in known for start in range(len(secret) - PIECE + 1))
     return "withheld" if any(piece in told for piece in pieces) else told
