@@ -67,8 +67,8 @@ simulate: .venv/made-from.txt
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/made-from.txt
-	$(LOCK) pyproject.toml --output-file src/requirements.txt
-	$(LOCK) pyproject.toml --group dev --constraint src/requirements.txt --output-file requirements/dev.txt
+	$(LOCK) --group shipped --output-file src/requirements.txt
+	$(LOCK) --group dev --constraint src/requirements.txt --output-file requirements/dev.txt
 	$(LOCK) --group emulator --output-file requirements/emulator.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
 	$(LOCK) --group checkov --output-file requirements/checkov.txt
