@@ -55,6 +55,7 @@ def imports(room: str) -> set[str]:
         ("moviexchange", {"tokens", "errors", "deadline"}, {"requests", "urllib3"}),
         ("session", set(), {"requests", "urllib3"}),
         ("handler", ALL, {"boto3", "botocore", "aws_lambda_powertools"}),
+        ("reader", {"tokens"}, {"boto3", "botocore", "requests"}),
     ],
 )
 def test_a_room_imports_only_what_it_may(room: str, of_the_house: set[str], from_outside: set[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,39 @@ def test_what_ships_is_imported(archive: Path, tmp_path: Path) -> None:
     )
 
     assert set(started.stdout.split()) == PACKAGES
+
+
+def test_what_is_for_applications_does_not_ship(archive: Path) -> None:
+    """Of the house, the rooms ship that a cold start takes."""
+    rooms = {path.name for path in (HOUSE / "src" / "mx_token_rotator").glob("*.py")}
+    shipped = {
+        name.removeprefix("mx_token_rotator/") for name in names(archive) if name.startswith("mx_token_rotator/")
+    }
+
+    assert rooms - shipped == {"reader.py"}
+
+
+def test_an_application_needs_no_more_than_two_packages(tmp_path: Path) -> None:
+    """What pip installs brings the reader, which takes boto3 and requests."""
+    pip = [
+        "-m",
+        "pip",
+        "--quiet",
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(tmp_path),
+    ]
+    subprocess.run([sys.executable, *pip, str(HOUSE)], check=True)  # noqa: S603  our own command
+    code = "import mx_token_rotator.reader, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run(  # noqa: S603  the same
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+
+    assert ({"boto3", "requests"} <= imported, imported & {"aws_lambda_powertools"}) == (True, set())
 
 
 def test_no_package_ships_that_is_not_known(archive: Path) -> None:

@@ -11,4 +11,5 @@ moviexchange  movieXchange over HTTPS
 session       HTTP with a peer that may send anything
 settings      the environment
 handler       Lambda's door: wiring, logging, metrics
+reader        for applications, and not shipped to Lambda: both headers in one line
 """

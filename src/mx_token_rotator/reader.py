@@ -19,7 +19,7 @@ from mx_token_rotator.tokens import AccessToken
 
 API_HOSTS = ("api.moviexchange.com", "staging-api.moviexchange.com")
 PATIENCE = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
-PAUSE = 10.0  # seconds before AWS is asked again for what it did not have, or told again
+LOOK_EVERY, PAUSE, REPORT_EVERY = 1.0, 10.0, 60.0  # seconds: at 401s, after a failure, of 401s that stay
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +54,7 @@ class MovieXchangeAuth(AuthBase):
         self._secret_id, self._max_age, self._clock = secret_id, max_age, clock
         self._reading = Lock()
         self._version: _Version | None = None
-        self._good_until = self._looked_into_at = -PAUSE
+        self._good_until = self._looked_at = self._reported_at = -REPORT_EVERY
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Set the headers, and watch for what comes of them."""
@@ -90,8 +90,8 @@ class MovieXchangeAuth(AuthBase):
     def _after_a_401(self, refused: _Version) -> _Version:
         with self._reading:
             version, now = self._version or refused, self._clock()
-            if version.id == refused.id and now >= self._looked_into_at + PAUSE:
-                self._looked_into_at = now
+            if version.id == refused.id and now >= self._looked_at + LOOK_EVERY:
+                self._looked_at = now
                 version = self._read(version, report=version.id)
             return version
 
@@ -104,7 +104,8 @@ class MovieXchangeAuth(AuthBase):
             token = AccessToken.parse(answer.get("SecretString", ""), client_id=name.rpartition("/")[2])
             if token is None:
                 raise ValueError(f"{name} holds no token: look for the last error of its rotator")  # noqa: TRY301
-            if version_id == report:
+            if version_id == report and now >= self._reported_at + REPORT_EVERY:
+                self._reported_at = now
                 entry: Any = {"Source": name, "DetailType": "Access Token Rejected"}
                 self._events.put_events(Entries=[entry | {"Detail": json.dumps({"version_id": report})}])
         except (BotoCoreError, ClientError, ValueError) as failure:
