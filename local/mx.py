@@ -8,7 +8,8 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
@@ -63,21 +64,25 @@ class MovieXchangeStandIn:
         self.oauth = LegacyApplicationServer(Account(self), token_expires_in=lambda _: self.lifetime)
         self._server = Server(self, tls)
         self._scheme = "https" if tls else "http"
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._serving = serving(self._server)
 
     def __enter__(self) -> Self:
         """Serve."""
-        self._thread.start()
+        self._serving.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop serving, and end what still waits."""
-        self._server.stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.__exit__(kind, error, trace)
+
+    @contextmanager
+    def another_server(self, tls: ssl.SSLContext) -> Iterator[str]:
+        """Serve the same account over TLS too, and give the host."""
+        server = Server(self, tls)
+        with serving(server):
+            yield f"127.0.0.1:{server.server_port}"
 
     @property
     def url(self) -> str:
@@ -164,6 +169,20 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Say nothing of a peer that went away."""
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[None]:
+    """Serve in a thread, which ends with this and with what still waits."""
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -5,6 +5,7 @@ CloudFormation makes an empty text; what IAM would allow is held in test_policie
 """
 
 import json
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
 from local.aws import HOUSE, LocalAws
 from local.faults import down
 from local.mx import MovieXchangeStandIn
 from local.stack import UPDATER, WEBSITE, Stack, eventually
 from local.survival import DOCUMENT, TRIALS, Scene, rendered
+from mx_token_rotator.reader import MovieXchangeAuth
 
 EVENTS = HOUSE / "events"
 
@@ -102,6 +105,35 @@ def test_a_reported_rejection_heals(stack: Stack, account_at_mx: MovieXchangeSta
     eventually(lambda: version_of(stack, WEBSITE) != version, within=30)
 
     assert call_api(stack, account_at_mx, WEBSITE) == 200
+
+
+@pytest.fixture
+def api_over_tls(account_at_mx: MovieXchangeStandIn) -> Iterator[tuple[str, str]]:
+    """Serve the account's API over TLS too; give its host, and a file with the authority that vouches for it."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with account_at_mx.another_server(context) as host, authority.cert_pem.tempfile() as bundle:
+        yield host, bundle
+
+
+def test_an_app_with_our_reader_heals_by_itself(
+    stack: Stack,
+    account_at_mx: MovieXchangeStandIn,
+    api_over_tls: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It reports the refused token, and takes the next one as soon as that is there."""
+    host, bundle = api_over_tls
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stack.aws.endpoint)
+    account_at_mx.revoke((stack.token(WEBSITE) or {})["access_token"])
+    with requests.Session() as app:
+        app.trust_env, app.verify = False, bundle
+        app.auth = MovieXchangeAuth(stack.token_secret(WEBSITE), api_hosts=[host], session=stack.aws.session)
+        url = f"https://{host}/mxs/reference-data/v1/cinema-chains"
+        first = app.get(url, timeout=10).status_code
+        eventually(lambda: app.get(url, timeout=10).ok, within=30)
+
+    assert first == 401
 
 
 def test_a_rejection_that_is_delivered_twice_is_served_once(stack: Stack) -> None:
