@@ -212,7 +212,7 @@ def test_the_remedy_of_empty_credentials_names_their_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([HOUSE / "README.md", *(HOUSE / "docs").glob("*.md")]), ids=lambda path: path.name
+    "path", sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md")]), ids=lambda path: path.name
 )
 def test_each_link_of_the_docs_leads_somewhere(path: Path) -> None:
     """A link to a file of the house names one that is there."""
@@ -250,6 +250,14 @@ def test_each_target_of_make_that_is_named_is_there() -> None:
     targets = set(re.findall(r"^(\w+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
 
     assert named - targets == set()
+
+
+def test_the_code_hosts_workflow_calls_make_test_and_nothing_else() -> None:
+    """What is checked there is what anybody can check."""
+    workflow = load(str(HOUSE / ".github" / "workflows" / "test.yml"))
+    steps = workflow["jobs"]["test"]["steps"]
+
+    assert [step["run"] for step in steps if "run" in step] == ["make test"]
 
 
 def test_nothing_listens_beyond_loopback() -> None:
