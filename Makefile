@@ -19,14 +19,14 @@ $(eval $(call environment,.venv-sam,sam))
 $(eval $(call environment,.venv-checkov,checkov))
 
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
-.iam/made-from.json: requirements/iam/package-lock.json .venv/made-from.txt
-	@echo "Making .iam from requirements/iam"
-	@rm -rf .iam && mkdir .iam && cp requirements/iam/package.json requirements/iam/package-lock.json .iam
-	@$(NPM) ci --prefix .iam > .iam/npm.log 2>&1 || { cat .iam/npm.log; exit 1; }
-	@cp requirements/iam/package-lock.json $@
+.node/made-from.json: requirements/node/package-lock.json .venv/made-from.txt
+	@echo "Making .node from requirements/node"
+	@rm -rf .node && mkdir .node && cp requirements/node/package.json requirements/node/package-lock.json .node
+	@$(NPM) ci --prefix .node > .node/npm.log 2>&1 || { cat .node/npm.log; exit 1; }
+	@cp requirements/node/package-lock.json $@
 
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
-scanners: .venv-checkov/made-from.txt .iam/made-from.json
+scanners: .venv-checkov/made-from.txt .node/made-from.json
 
 # Builds what ships, for `sam deploy`: the same commit gives the same bytes.
 package:
@@ -72,7 +72,7 @@ lock: .venv/made-from.txt
 	$(LOCK) --group emulator --output-file requirements/emulator.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
 	$(LOCK) --group checkov --output-file requirements/checkov.txt
-	$(NPM) update --package-lock-only --prefix requirements/iam
+	$(NPM) update --package-lock-only --prefix requirements/node
 
 clean:
-	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .iam .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .node .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

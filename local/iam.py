@@ -99,7 +99,7 @@ def _ask(what: str, of: Sequence[object]) -> list[Any]:
     done = subprocess.run(  # noqa: S603  our own command
         [str(Path(sys.executable).parent / "node"), str(HOUSE / "local" / "iam.cjs"), what],
         input=json.dumps(of),
-        env={"NODE_PATH": str(HOUSE / ".iam" / "node_modules")},
+        env={"NODE_PATH": str(HOUSE / ".node" / "node_modules")},
         capture_output=True,
         text=True,
         check=False,

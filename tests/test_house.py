@@ -136,7 +136,7 @@ def test_a_requirements_file_is_hashed_and_names_no_address(file: str) -> None:
 
 def test_the_npm_packages_are_hashed_and_name_no_address() -> None:
     """Each package of the lock has its integrity; where it comes from is the person's own business."""
-    lock = json.loads((HOUSE / "requirements" / "iam" / "package-lock.json").read_text())
+    lock = json.loads((HOUSE / "requirements" / "node" / "package-lock.json").read_text())
     packages = [package for path, package in lock["packages"].items() if path]
 
     assert [package for package in packages if "integrity" not in package or "resolved" in package] == []
