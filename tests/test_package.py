@@ -183,6 +183,16 @@ def test_no_package_ships_that_is_not_known(archive: Path) -> None:
     assert shipped == PACKAGES
 
 
+def test_the_operators_rooms_do_not_ship(archive: Path) -> None:
+    """Of our rooms, all others do."""
+    rooms = {path.name for path in (HOUSE / "src" / "mx_token_rotator").glob("*.py")}
+    shipped = {
+        name.removeprefix("mx_token_rotator/") for name in names(archive) if name.startswith("mx_token_rotator/")
+    }
+
+    assert rooms - shipped == {"__main__.py", "stack.py"}
+
+
 def bill(path: Path) -> Path:
     """Run `make sbom`, with the environment that there is."""
     make(HOUSE, "--old-file", ".venv/made-from.txt", "sbom", f"SBOM={path}")

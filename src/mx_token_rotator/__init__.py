@@ -11,5 +11,10 @@ moviexchange  movieXchange over HTTPS
 session       HTTP with a peer that may send anything
 settings      the environment
 handler       Lambda's door: wiring, logging, metrics
-reader        for applications, and not shipped to Lambda: both headers in one line
+
+For applications and operators, and not shipped to Lambda:
+
+reader        both headers of movieXchange in one line of an application
+stack         a deployed stack: what is known of it, and what is asked of it
+__main__      the operator's door: `python -m mx_token_rotator`
 """
