@@ -17,7 +17,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from local.aws import KEY, LocalAws
+from local.aws import HOUSE, KEY, LocalAws
 from local.faults import oauth_error, status, times
 from local.mx import MovieXchangeStandIn
 from local.stack import UPDATER, WEBSITE, Stack, eventually
@@ -338,6 +338,32 @@ def test_the_commands_are_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsy
         "status",
         "--help",
     }
+
+
+def documented() -> dict[str, set[str]]:
+    """Read from the docs what each command needs of AWS: its API's operations by the command's name."""
+    text = (HOUSE / "docs" / "operating.md").read_text().split("\n## Commands\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z-]+)[^|]*\|[^|]*\|(.*)\|$", text, re.MULTILINE)
+    return {command: set(re.findall(r"`\w+:(\w+)`", needs)) for command, needs in rows}
+
+
+def test_each_command_has_its_line_in_the_docs() -> None:
+    """And no other."""
+    assert documented().keys() == main.commands.keys()
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("command", ["status", "refresh", "check", "set-credentials"])
+def test_a_command_asks_of_aws_what_the_docs_say(
+    account_at_mx: MovieXchangeStandIn, run: Run, caplog: pytest.LogCaptureFixture, command: str
+) -> None:
+    """Whoever is allowed that much can use it."""
+    arguments = [WEBSITE] if command in {"refresh", "check"} else []
+    with caplog.at_level("DEBUG", "botocore.endpoint"):
+        run(command, *arguments, types=typed(account_at_mx.credentials()))
+    asked = set(re.findall(r"OperationModel\(name=(\w+)\)", caplog.text))
+
+    assert {"InvokeFunction" if each == "Invoke" else each for each in asked} == documented()[command]
 
 
 def line(**members: str | None) -> dict[str, Any]:
