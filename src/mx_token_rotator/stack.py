@@ -111,7 +111,6 @@ class DeployedStack:
         resources = [each for page in stacks.paginate(StackName=self.name) for each in page["StackResourceSummaries"]]
         alarms = [each for each in resources if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
         names = {each["PhysicalResourceId"]: each["LogicalResourceId"] for each in alarms}
-        told = self.session.client("cloudwatch").describe_alarms(
-            AlarmNames=[*names], MaxRecords=100
-        )  # no stack has more
+        # No stack has more alarms than one call gives.
+        told = self.session.client("cloudwatch").describe_alarms(AlarmNames=[*names], MaxRecords=100)
         return {names[each["AlarmName"]]: each["StateValue"] for each in told["MetricAlarms"]}
