@@ -90,11 +90,23 @@ def typed(credentials: dict[str, str]) -> str:
 
 def test_the_status_has_a_row_for_each_client_id(stack: Stack, run: Run) -> None:
     """Life left, when and why it was replaced, versions, and the alarm's state."""
-    cells = r"\d+:\d\d:\d\d", r"\d{4}-\d\d-\d\dT\S+", "first|credentials changed", r"AWS\w+ \w{8}", "INSUFFICIENT_DATA"
+    cells = (
+        r"\d+:\d\d:\d\d",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d",
+        "first|credentials changed",
+        r"AWS\w+ \w{8}",
+        "INSUFFICIENT_DATA",
+    )
     row = "".join(f" *│ ({cell})" for cell in cells)
     shown = run("status").stdout
 
     assert [bool(re.search(each + row, shown)) for each in stack.client_ids] == [True, True]
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_status_cuts_nothing_off_on_a_narrow_screen(run: Run) -> None:
+    """Nor in a file: client IDs differ in their ends too."""
+    assert "…" not in run("status", COLUMNS="60").stdout
 
 
 def test_the_status_shows_the_alarms_that_are_no_client_ids(stack: Stack, run: Run) -> None:

@@ -61,11 +61,12 @@ def on_stack(command: Callable[..., None]) -> Callable[..., None]:
 def status(stack: DeployedStack, *, as_json: bool) -> None:
     """Show each token's life, last replacement, versions and alarm, by the function's log of the last day."""
     tokens, alarms = stack.statuses(datetime.now(UTC))
-    table = rich.table.Table("client ID", "life left", "last replaced", "why", "versions", "alarm")
+    head = ("client ID", "life left", "replaced (UTC)", "why", "versions", "alarm")
+    table = rich.table.Table(*(rich.table.Column(each, overflow="fold") for each in head))
     for client_id, token in tokens.items():
         left = "unknown" if token["seconds_left"] is None else str(timedelta(seconds=token["seconds_left"]))
         versions = "\n".join(f"{label} {version[:8]}" for label, version in token["versions"].items())
-        table.add_row(client_id, left, token["replaced_at"], token["reason"], versions, token["alarm"])
+        table.add_row(client_id, left, (token["replaced_at"] or "")[:16], token["reason"], versions, token["alarm"])
     if as_json:
         click.echo(json.dumps({"tokens": tokens, "alarms": alarms}))
     else:
