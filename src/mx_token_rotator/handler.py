@@ -1,6 +1,6 @@
 """Lambda's door: wiring, logging, metrics.
 
-Only this room reads the environment and the clock, and only it logs.
+Of what ships, only this room reads the environment and the clock, and only it logs.
 """
 
 import logging
