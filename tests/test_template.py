@@ -1,9 +1,11 @@
 """What the template says of each resource, parameter and output, written out a second time as it is meant.
 
-A slip in it would be deployed without a word; its policies are held in test_policies.py, as deployed.
+A slip in it would be deployed without a word; its policies are held in test_policies.py, and the dashboard's body in
+test_dashboard.py, as deployed.
 """
 
 import re
+import tomllib
 from dataclasses import fields
 from typing import Any
 
@@ -15,10 +17,13 @@ from mx_token_rotator.errors import fill_command
 from mx_token_rotator.settings import Settings
 
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
+PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
 LOOP = "Fn::ForEach::ClientId"
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"] | TEMPLATE["Resources"][LOOP][2]
 del RESOURCES[LOOP]
 POLICIES = {"RotatorRole", "SchedulerRole", "DeadLettersPolicy", "RulesMayWakeRotator", "Reader&{ClientId}"}
+# CloudFormation has no tags for these.
+UNTAGGED = {"DeadLettersPolicy", "RulesMayWakeRotator", "Reader&{ClientId}", "Tick&{ClientId}"}
 
 
 def ref(name: str) -> dict[str, Any]:
@@ -135,12 +140,13 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "MetricName": "TokenSecondsRemaining",
         "Statistic": "Minimum",
         "Period": 1800,
-        "Dimensions": [{"Name": "TokenSecret", "Value": sub(TOKEN)}],
+        "Dimensions": [{"Name": "Account", "Value": sub(ACCOUNT)}, {"Name": "TokenSecret", "Value": sub(TOKEN)}],
         "Threshold": ref("AlarmSecondsRemaining"),
         "ComparisonOperator": "LessThanThreshold",
         "TreatMissingData": "breaching",
     }
     | ONE_PERIOD,
+    "RotatorDashboard": {"DashboardName": sub("${AWS::StackName}-${AWS::Region}")},
     "CredentialsRejectedAlarm": failures_of("CredentialsRejected"),
     "VaultFailedAlarm": failures_of("VaultFailed"),
     "DeadLettersAlarm": {
@@ -159,13 +165,56 @@ PROPERTIES: dict[str, dict[str, Any]] = {
 def test_a_resource_has_these_properties_and_no_others(name: str) -> None:
     """Only what it tells a person of itself is left to the template."""
     properties = RESOURCES[name]["Properties"].items()
+    elsewhere = ("Description", "Tags", "DashboardBody")
 
-    assert {key: value for key, value in properties if not key.endswith("Description")} == PROPERTIES[name]
+    assert {key: value for key, value in properties if not key.endswith(elsewhere)} == PROPERTIES[name]
 
 
 def test_there_is_no_resource_that_no_test_holds() -> None:
     """Each is written out here, or is a policy."""
     assert set(RESOURCES) == set(PROPERTIES) | POLICIES
+
+
+def tags(name: str) -> dict[str, Any]:
+    """Read a resource's tags: SAM writes a function's as a map, CloudFormation those of all others as a list."""
+    written = RESOURCES[name]["Properties"].get("Tags", {})
+    return dict(written) if isinstance(written, dict) else {each["Key"]: each["Value"] for each in written}
+
+
+def test_whatever_takes_tags_tells_the_application_and_the_account() -> None:
+    """What it is for, and whose it is, is to be seen at each resource and on the bill."""
+    tagged = {name: tags(name) for name in set(RESOURCES) - UNTAGGED}
+
+    assert [name for name in tagged if tagged[name] != {"Application": PROJECT["name"], "Account": sub(ACCOUNT)}] == []
+
+
+def test_each_parameter_is_in_one_group_of_the_console_in_the_order_of_the_template() -> None:
+    """The console asks in the order in which `sam deploy --guided` does."""
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert [name for group in groups for name in group["Parameters"]] == list(TEMPLATE["Parameters"])
+
+
+def test_each_parameter_has_a_label_of_its_own_in_the_console() -> None:
+    """A person reads words in the place of the parameter's name."""
+    labels = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterLabels"]
+    words = {label["default"] for label in labels.values()}
+
+    assert (set(labels), len(words)) == (set(TEMPLATE["Parameters"]), len(labels))
+
+
+def test_the_application_is_described_as_the_project_is() -> None:
+    """The metadata for the Serverless Application Repository repeats nothing wrongly."""
+    described = TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"]
+    names = {"Name": "name", "Description": "description", "SemanticVersion": "version", "SpdxLicenseId": "license"}
+
+    assert {key: described[key] for key in names} == {key: PROJECT[name] for key, name in names.items()}
+
+
+@pytest.mark.parametrize(("key", "name"), [("LicenseUrl", "LICENSE"), ("ReadmeUrl", "README.md")])
+def test_a_text_of_the_application_is_there(key: str, name: str) -> None:
+    """The SAM CLI uploads the file that the metadata names, with each deployment."""
+    assert (HOUSE / TEMPLATE["Metadata"]["AWS::ServerlessRepo::Application"][key]).samefile(HOUSE / name)
 
 
 def test_the_credentials_alone_outlive_the_stack() -> None:
@@ -188,6 +237,7 @@ def test_a_condition_holds_when_its_parameter_is_set() -> None:
         "KeepsRefreshToken": {"Fn::Equals": [ref("KeepRefreshToken"), "true"]},
         "HasKmsKey": other_than("", "KmsKeyArn"),
         "HasAlarmTopic": other_than("", "AlarmTopicArn"),
+        "HasDashboard": {"Fn::Equals": [ref("Dashboard"), "true"]},
         "HasAuthUrl": other_than("", "AuthUrl"),
         "HasApiUrl": other_than("", "ApiUrl"),
     }
