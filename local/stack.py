@@ -83,6 +83,12 @@ class Stack:
         alarms: list[dict[str, Any]] = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
         return alarms
 
+    def dashboard(self) -> dict[str, Any]:
+        """Read the body of the stack's dashboard."""
+        answer = self.client("cloudwatch").get_dashboard(DashboardName=f"{self.name}-{REGION}")
+        body: dict[str, Any] = json.loads(answer["DashboardBody"])
+        return body
+
     def build(self) -> None:
         """Build the package as `make package` does, one at a time: all builds share a cache."""
         cache = HOUSE / ".aws-sam"
@@ -106,6 +112,10 @@ class Stack:
             "--no-confirm-changeset",
             "--no-progressbar",
         )
+
+    def delete(self) -> str:
+        """Remove the stack with `sam delete`, and give what that printed."""
+        return self.aws.sam("delete", "--stack-name", self.name, "--region", REGION, "--no-prompts")
 
     def client(self, service: Any) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Make a boto3 client of this account."""

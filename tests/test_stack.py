@@ -5,6 +5,7 @@ CloudFormation makes an empty text; what IAM would allow is held in test_policie
 """
 
 import json
+import re
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
@@ -325,12 +326,17 @@ def emitted(stack: Stack) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
     }
 
 
+def fail_to_log_in(stack: Stack, mx: MovieXchangeStandIn) -> None:
+    """Have movieXchange reject the password once."""
+    right = mx.password
+    mx.password = "changed-at-movieXchange"
+    stack.invoke({"client_id": WEBSITE, "force": True})
+    mx.password = right
+
+
 def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
     """An alarm on a set of dimensions that nobody emits would be silent for ever."""
-    right = account_at_mx.password
-    account_at_mx.password = "changed-at-movieXchange"
-    stack.invoke({"client_id": WEBSITE, "force": True})
-    account_at_mx.password = right
+    fail_to_log_in(stack, account_at_mx)
     stack.client("secretsmanager").delete_secret(SecretId=stack.token_secret(UPDATER))
     stack.invoke({"client_id": UPDATER})
     stack.client("secretsmanager").restore_secret(SecretId=stack.token_secret(UPDATER))
@@ -341,6 +347,36 @@ def test_each_alarm_listens_to_a_metric_that_is_emitted(stack: Stack, account_at
     }
 
     assert (len(listened), listened - emitted(stack)) == (4, set())
+
+
+def searched(stack: Stack) -> set[tuple[str, str, frozenset[str], str]]:
+    """Read what the dashboard searches for: namespace, name, the names of the dimensions, and the account's value."""
+    form = r"""SEARCH\('{(\w+),([\w,]+)} MetricName="(\w+)" Account="([^"]+)"', '(?:Minimum|Sum)', 1800\)"""
+    found = re.findall(form, "\n".join(line[0]["expression"] for line in graphed(stack) if len(line) == 1))
+    return {(space, name, frozenset(dimensions.split(",")), account) for space, dimensions, name, account in found}
+
+
+def graphed(stack: Stack) -> list[list[Any]]:
+    """Read the lines of the dashboard's graphs: each is an expression alone, or a metric with its dimensions."""
+    return [line for widget in stack.dashboard()["widgets"] for line in widget["properties"].get("metrics", [])]
+
+
+def test_the_dashboard_searches_for_what_this_stack_emits(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
+    """The search for the account's exact value finds each client ID's metrics, and no other stack's."""
+    fail_to_log_in(stack, account_at_mx)
+    known = {
+        (space, name, frozenset(dict(dimensions)), dict(dimensions)["Account"])
+        for space, name, dimensions in emitted(stack)
+    }
+
+    assert (len(searched(stack)), searched(stack) - known) == (2, set())
+
+
+def test_the_dashboard_graphs_the_duration_of_the_function(stack: Stack) -> None:
+    """Lambda itself emits it, under the function's name; what is not searched for is this."""
+    metrics = {tuple(line[:4]) for line in graphed(stack) if len(line) > 1}
+
+    assert metrics == {("AWS/Lambda", "Duration", "FunctionName", output(stack, "FunctionName"))}
 
 
 def test_the_alarm_on_dead_letters_listens_to_their_queue(stack: Stack) -> None:
