@@ -14,5 +14,6 @@ invariants       what must hold whatever happens, each with its name
 promise          how much of what goes wrong an app does not notice, from the settings
 runner           many years of it, one world a seed
 figures          what is promised, and what an outage costs, for the docs
+dashboard        the stack's dashboard after a few eventful days, for the docs
 __main__         all of it, with a table of what was thrown and what was lost
 """

@@ -1,4 +1,7 @@
-"""The dashboard's body, as the template's parameters make it; what it graphs is held in test_stack.py, as deployed."""
+"""The dashboard's body, as the template's parameters make it, and its picture in the docs.
+
+That what it graphs is emitted is held in test_stack.py, as deployed.
+"""
 
 import json
 import re
@@ -13,6 +16,7 @@ from local.aws import HOUSE
 from local.lambda_runtime import lambda_runtime
 from local.translated import translated
 from mx_token_rotator.errors import CredentialsInvalid, RequestInvalid
+from simulation.dashboard import ALARM, PANELS, PERIOD, eventful_days, save
 from tests.function import REQUEST, Rotator, logged
 
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
@@ -125,3 +129,42 @@ def test_what_counts_as_a_refresh_is_an_outcome(resources: dict[str, Any], fresh
     outcome = fresh(REQUEST | {"force": True})["outcome"]
 
     assert f"filter outcome = '{outcome}'" in queries(resources)[0]
+
+
+def test_the_picture_shows_each_widget(resources: dict[str, Any]) -> None:
+    """Under its title, and in its place."""
+    assert list(PANELS) == list(widgets(resources))
+
+
+def test_the_picture_is_the_same_each_time(tmp_path: Path) -> None:
+    """What `make dashboard` draws depends on nothing but the code."""
+    drawn = []
+    for name in ("one.svg", "another.svg"):
+        save(tmp_path / name)
+        drawn.append((tmp_path / name).read_bytes())
+
+    assert drawn[0] == drawn[1]
+
+
+def test_the_picture_has_the_alarm_of_the_template() -> None:
+    """Its threshold and its period are those of the defaults."""
+    alarm = TEMPLATE["Resources"]["Fn::ForEach::ClientId"][2]["Freshness&{ClientId}"]["Properties"]
+
+    assert (TEMPLATE["Parameters"]["AlarmSecondsRemaining"]["Default"], alarm["Period"]) == (ALARM, PERIOD)
+
+
+def test_the_picture_is_of_an_alarm_in_time() -> None:
+    """Both tokens fall below its threshold, and none of them ends."""
+    life = eventful_days().life
+
+    assert [0 < min(periods.values()) < ALARM for periods in life.values()] == [True, True]
+
+
+def test_the_picture_is_of_reasons_and_errors_that_differ() -> None:
+    """There is something to see in each of its panels."""
+    emitted = eventful_days()
+
+    assert (set(emitted.reasons), set(emitted.failures)) == (
+        {"first", "expiring", "credentials changed", "rejected"},
+        {"MovieXchangeUnavailable", "CredentialsRejected"},
+    )
