@@ -24,8 +24,6 @@ from mx_token_rotator.vault import SecretsManagerVault
 from tests.fakes import LIFETIME
 from tests.function import ACCOUNT, REQUEST, TOKEN_SECRET, Context, Rotator, logged, metrics
 
-OF_TOKEN = {"Account": ACCOUNT, "TokenSecret": TOKEN_SECRET}
-
 
 def test_the_first_token_is_published(filled: Rotator) -> None:
     """An empty token secret gets its token."""
@@ -186,7 +184,7 @@ def test_a_refresh_emits_the_life_left_and_its_count(filled: Rotator, capsys: py
     filled(REQUEST)
 
     assert metrics(capsys.readouterr().out) == {
-        "TokenSecondsRemaining": (OF_TOKEN, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
         "TokenRefreshed": ({"Account": ACCOUNT}, 1, "Count"),
     }
 
@@ -201,7 +199,7 @@ def test_a_failed_refresh_still_emits_the_life_left(
         fresh({**REQUEST, "force": True})
 
     assert metrics(capsys.readouterr().out) == {
-        "TokenSecondsRemaining": (OF_TOKEN, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
         "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1, "Count"),
     }
 
@@ -262,7 +260,7 @@ def test_the_rejection_is_counted_though_the_token_was_refreshed(
     netted(REQUEST)
 
     assert metrics(capsys.readouterr().out) == {
-        "TokenSecondsRemaining": (OF_TOKEN, pytest.approx(43200, abs=120), "Seconds"),
+        "TokenSecondsRemaining": ({"TokenSecret": TOKEN_SECRET}, pytest.approx(43200, abs=120), "Seconds"),
         "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1, "Count"),
         "TokenRefreshed": ({"Account": ACCOUNT}, 1, "Count"),
     }
@@ -297,7 +295,7 @@ def test_nothing_published_has_no_life_left(rotator: Rotator, capsys: pytest.Cap
     with pytest.raises(CredentialsInvalid):
         rotator(REQUEST)
 
-    assert metrics(capsys.readouterr().out)["TokenSecondsRemaining"] == (OF_TOKEN, 0, "Seconds")
+    assert metrics(capsys.readouterr().out)["TokenSecondsRemaining"] == ({"TokenSecret": TOKEN_SECRET}, 0, "Seconds")
 
 
 def test_the_outcome_is_logged_without_its_wrapping(filled: Rotator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,7 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "MetricName": "TokenSecondsRemaining",
         "Statistic": "Minimum",
         "Period": 1800,
-        "Dimensions": [{"Name": "Account", "Value": sub(ACCOUNT)}, {"Name": "TokenSecret", "Value": sub(TOKEN)}],
+        "Dimensions": [{"Name": "TokenSecret", "Value": sub(TOKEN)}],
         "Threshold": ref("AlarmSecondsRemaining"),
         "ComparisonOperator": "LessThanThreshold",
         "TreatMissingData": "breaching",

@@ -76,7 +76,7 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
         outcome = rotator.refresh(request)
     finally:
         # Of failed refreshes too: the alarm on a token's life must hear of them.
-        count_seconds_remaining(settings.account, request.client_id, seen)
+        count_seconds_remaining(token_secret(settings.account, request.client_id), seen)
     if outcome.outcome == "refreshed":
         count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
     return outcome
@@ -96,12 +96,11 @@ def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchangeOverHttp
     )
 
 
-def count_seconds_remaining(account: str, client_id: str, seen: list[AccessToken | None]) -> None:
+def count_seconds_remaining(secret: str, seen: list[AccessToken | None]) -> None:
     """Count the life left of what was seen published last; nothing where the secret could not be read."""
     if seen:
         left = seen[-1].seconds_left(utc_now()) if seen[-1] else 0.0
-        secret = token_secret(account, client_id)
-        count("TokenSecondsRemaining", left, MetricUnit.Seconds, Account=account, TokenSecret=secret)
+        count("TokenSecondsRemaining", left, MetricUnit.Seconds, TokenSecret=secret)
 
 
 def count_failure(error: Exception, account: str) -> None:
