@@ -2,7 +2,6 @@
 
 MiniStack differs from AWS where nothing but a condition's value changes: it takes that for no change at all. So all
 options are switched in one update, with a client ID beside them, and switched back in another.
-It does not give a secret the key that CloudFormation says; that a key is used is seen in what the role may do.
 """
 
 from dataclasses import dataclass
@@ -72,13 +71,13 @@ def in_account(stack: Stack) -> set[tuple[str, str]]:
 
 def options(stack: Stack) -> dict[str, object]:
     """Read what each option makes of the stack."""
-    scheduler, iam, account = stack.client("scheduler"), stack.client("iam"), in_account(stack)
+    scheduler, secrets, account = stack.client("scheduler"), stack.client("secretsmanager"), in_account(stack)
     schedule = scheduler.get_schedule(Name=stack.resource("TickFooTicketsWebsite"), GroupName=stack.name)
-    policy = iam.get_role_policy(RoleName=stack.resource("RotatorRole"), PolicyName="rotator")["PolicyDocument"]
+    names = (f"{stack.account}/credentials", stack.token_secret(WEBSITE))
     return {
         "CheckWindowMinutes": schedule["FlexibleTimeWindow"].get("MaximumWindowInMinutes", 0),
         "KeepRefreshToken": ("list_secrets", f"{stack.account}/refresh-tokens/{WEBSITE}") in account,
-        "KmsKeyArn": "DecryptSecrets" in [statement["Sid"] for statement in policy["Statement"]],
+        "KmsKeyArn": {secrets.describe_secret(SecretId=name).get("KmsKeyId", "AWS's own") for name in names},
         "AlarmTopicArn": {topic for alarm in stack.alarms() for topic in alarm["AlarmActions"]},
         "Dashboard": ("list_dashboards", f"{stack.name}-{REGION}") in account,
     }
@@ -129,7 +128,7 @@ def life(aws: LocalAws) -> dict[str, Any]:
     [
         ("CheckWindowMinutes", 5, 0),
         ("KeepRefreshToken", False, True),
-        ("KmsKeyArn", False, True),
+        ("KmsKeyArn", {"AWS's own"}, {ON["KmsKeyArn"]}),
         ("AlarmTopicArn", set(), {ON["AlarmTopicArn"]}),
         ("Dashboard", True, False),
     ],
