@@ -36,6 +36,13 @@ def mx() -> Iterator[MovieXchangeStandIn]:
         yield stand_in
 
 
+@pytest.fixture(scope="module")
+def account_at_mx() -> Iterator[MovieXchangeStandIn]:
+    """Run the movieXchange account that a file's deployed stack serves; its answers are those that were recorded."""
+    with MovieXchangeStandIn() as stand_in:
+        yield stand_in
+
+
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
     """Run MiniStack for as long as this process tests."""

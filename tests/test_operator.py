@@ -8,7 +8,7 @@ import os
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VERSIONS = {"AWSCURRENT": "two", "AWSPREVIOUS": "one"}
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def account_at_mx() -> Iterator[MovieXchangeStandIn]:
-    """Run the movieXchange account that the stack serves."""
-    with MovieXchangeStandIn() as stand_in:
-        yield stand_in
 
 
 @pytest.fixture(scope="module")

@@ -25,13 +25,6 @@ ERRORS = {error.__name__ for error in RotatorError.__subclasses__() if not error
 
 
 @pytest.fixture(scope="module")
-def account_at_mx() -> Iterator[MovieXchangeStandIn]:
-    """Run the movieXchange account that the stack serves."""
-    with MovieXchangeStandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture(scope="module")
 def refusing_secrets_manager() -> Iterator[str]:
     """Run a Secrets Manager that repeats every canary."""
     with refusing(str(CANARIES)) as address:

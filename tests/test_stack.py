@@ -27,13 +27,6 @@ EVENTS = HOUSE / "events"
 
 
 @pytest.fixture(scope="module")
-def account_at_mx() -> Iterator[MovieXchangeStandIn]:
-    """Run the movieXchange account that the stack serves; its answers are those that were recorded."""
-    with MovieXchangeStandIn() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture(scope="module")
 def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
     """Build and deploy the stack once; reports count at once, and no tick comes in between."""
     hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
