@@ -132,6 +132,15 @@ def test_the_status_in_json_bears_the_state_of_the_freshness_alarm(stack: Stack,
     assert [tokens[each]["alarm"] for each in (WEBSITE, UPDATER)] == ["OK", "INSUFFICIENT_DATA"]
 
 
+@pytest.mark.usefixtures("stack")
+def test_the_last_replacement_of_one_client_id_is_not_the_others(run: Run) -> None:
+    """They share the function's log."""
+    run("refresh", WEBSITE)
+    tokens = json.loads(run("status", "--json").stdout)["tokens"]
+
+    assert [tokens[each]["reason"] == "forced" for each in (WEBSITE, UPDATER)] == [True, False]
+
+
 def test_the_status_of_a_version_that_was_put_by_hand_is_unknown(stack: Stack, run: Run) -> None:
     """The log does not tell when it ends."""
     document = dict(stack.token(WEBSITE) or {})
