@@ -605,6 +605,17 @@ def test_a_correlation_id_that_repeats_a_secret_of_the_log_in_is_withheld(
     assert caught.value.problem == "Verification got HTTP 403 (Mx-Correlation-Id: withheld)"
 
 
+def test_a_password_that_is_the_name_of_its_grant_is_withheld_too(connect: Connect, mx: MovieXchangeStandIn) -> None:
+    """What is left out of the secrets goes by its place in the form, not by its value."""
+    mx.password = "password"
+    mx.api_fault = status(403, headers={"Mx-Correlation-Id": "password"})
+    room = connect(mx.url)
+    with pytest.raises(TokenRefused) as caught:
+        room.verify(room.log_in(CLIENT_ID, credentials(mx)).access_token)
+
+    assert caught.value.problem == "Verification got HTTP 403 (Mx-Correlation-Id: withheld)"
+
+
 def test_a_verdict_counts_even_if_its_body_breaks_off(connect: Connect, mx: MovieXchangeStandIn) -> None:
     """A refused token is not published because the rest of the answer was lost."""
     mx.api_fault = cut_off(403)

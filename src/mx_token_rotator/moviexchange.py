@@ -204,7 +204,7 @@ class MovieXchangeOverHttps:
         """Ask the token endpoint; a token's life counts from before the request."""
         asked_at = self._clock().replace(microsecond=0)
         request = requests.Request("POST", f"{self._auth_url}/connect/token", data=form | {"client_id": client_id})
-        self._exchanged |= {client_secret, *form.values()} - {form["grant_type"]}
+        self._exchanged |= {client_secret, *(value for name, value in form.items() if name != "grant_type")}
         grant = read_grant(self._send(request, read=_body))
         self._exchanged |= {grant.access_token, grant.refresh_token or ""}
         if grant.lifetime is None:
