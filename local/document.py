@@ -1,10 +1,17 @@
 """Parts of the docs that are made: each stands between two lines that bear its name."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 
 class NoPlace(Exception):  # noqa: N818  the name says what is wrong
     """A document lacks the two lines between which something goes."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write out a table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def placed(text: str, name: str, content: str) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from local.aws import HOUSE, REGION, LocalAws, local_aws
 from local.demo import finish
-from local.document import placed
+from local.document import placed, table
 from local.iam import Context, Principal, Request, Resource, decide
 from local.permissions import FOREIGN, KEY, OWN, WEB, Permissions
 from local.stack import WEBSITE, Stack
@@ -145,9 +145,7 @@ def decided(principals: Mapping[str, Principal], asked: Mapping[str, list[Reques
 
 def rendered(columns: Iterable[str], rows: Matrix) -> str:
     """Write a matrix out as a table."""
-    head = ("may", *columns)
-    lines = [head, ("---",) * len(head), *((row, *cells) for row, cells in rows.items())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table(("may", *columns), [(row, *cells) for row, cells in rows.items()])
 
 
 def fullest(aws: LocalAws) -> Stack:
@@ -171,8 +169,8 @@ def document(console: Console) -> None:
         with console.status("Deploying a stack …"):
             stack.build()
             stack.deploy()
-        for name, table in tables(Permissions(stack)).items():
-            DOCUMENT.write_text(placed(DOCUMENT.read_text(), name, table))
+        for name, content in tables(Permissions(stack)).items():
+            DOCUMENT.write_text(placed(DOCUMENT.read_text(), name, content))
 
 
 def main() -> int:

@@ -74,7 +74,7 @@ class MovieXchangeStandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop serving, and end what still waits."""
+        """Stop serving."""
         self._serving.__exit__(kind, error, trace)
 
     @contextmanager
@@ -167,19 +167,23 @@ class Server(ThreadingHTTPServer):
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
+    def shutdown(self) -> None:
+        """Stop serving, and end what still waits."""
+        self.stopped.set()
+        super().shutdown()
+
     def handle_error(self, *_: object) -> None:
         """Say nothing of a peer that went away."""
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[None]:
-    """Serve in a thread, which ends with this and with what still waits."""
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Serve in a thread, which ends with this."""
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield
     finally:
-        server.stopped.set()
         server.shutdown()
         server.server_close()
         thread.join()

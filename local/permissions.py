@@ -83,21 +83,22 @@ class Permissions:
     def resources(self) -> dict[str, Resource]:
         """The stack's resources, and their like that are not the stack's."""
         name = self.stack.name
-        logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda"
         made = {
             "key": Resource(arn=KEY, account=ACCOUNT, policy=KEY_OF_THE_ACCOUNT),
             "another key": Resource(
                 arn=KEY.replace("1234abcd", "5678ef01"), account=ACCOUNT, policy=KEY_OF_THE_ACCOUNT
             ),
-            "bus": Resource(arn=f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default", account=ACCOUNT),
-            "another bus": Resource(arn=f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/orders", account=ACCOUNT),
+            "bus": Resource(arn=_arn("events", "event-bus/default"), account=ACCOUNT),
+            "another bus": Resource(arn=_arn("events", "event-bus/orders"), account=ACCOUNT),
             "function": Resource(
                 arn=_arn("lambda", f"function:{name}"), account=ACCOUNT, policy=self._function_policy()
             ),
             "another function": Resource(arn=_arn("lambda", f"function:{name}-2"), account=ACCOUNT),
             "dead letters": self._queue(),
-            "log": Resource(arn=f"{logs}/{name}:log-stream:2026", account=ACCOUNT),
-            "another log": Resource(arn=f"{logs}/{name}-2:log-stream:2026", account=ACCOUNT),
+            "log": Resource(arn=_arn("logs", f"log-group:/aws/lambda/{name}:log-stream:2026"), account=ACCOUNT),
+            "another log": Resource(
+                arn=_arn("logs", f"log-group:/aws/lambda/{name}-2:log-stream:2026"), account=ACCOUNT
+            ),
             "rotator's role": self._assumable("RotatorRole"),
             "scheduler's role": self._assumable("SchedulerRole"),
         }

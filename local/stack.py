@@ -126,6 +126,12 @@ class Stack:
         """Put credentials into their secret, as their keeper does, and give the new version's id."""
         return self._put(f"{self.account}/credentials", credentials)
 
+    def replace_credentials(self, credentials: dict[str, str]) -> None:
+        """Put credentials, and wait until EventBridge and the function have given each client ID another token."""
+        before = self.tokens()
+        self.fill_credentials(credentials)
+        eventually(lambda: all(token != before[client_id] for client_id, token in self.tokens().items()), within=30)
+
     def _put(self, secret: str, document: dict[str, str]) -> str:
         answer = self.client("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(document))
         version: str = answer["VersionId"]
@@ -137,6 +143,10 @@ class Stack:
         answer = secrets.get_secret_value(SecretId=self.token_secret(client_id))
         text = answer.get("SecretString")
         return json.loads(text) | {"version_id": answer["VersionId"]} if text else None
+
+    def tokens(self) -> dict[str, dict[str, str] | None]:
+        """Read what is published for each client ID."""
+        return {client_id: self.token(client_id) for client_id in self.client_ids}
 
     def age(self, client_id: str, by: timedelta) -> str:
         """Have what is published issued so much earlier than it was, by hand, and give the new version's id."""

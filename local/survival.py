@@ -17,7 +17,7 @@ from rich.console import Console
 
 from local.aws import HOUSE, local_aws
 from local.demo import check, finish, run
-from local.document import placed
+from local.document import placed, table
 from local.faults import (
     MALFORMED,
     RECORDED_TYPE,
@@ -276,8 +276,7 @@ TRIALS: dict[str, Trial] = {
 
 def rendered(survivals: dict[str, Survival]) -> str:
     """Write the table: a row for each fault, in the order in which they are listed."""
-    rows = [HEAD, ("---",) * len(HEAD), *((name, *survivals[name].cells()) for name in TRIALS if name in survivals)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return table(HEAD, [(name, *survivals[name].cells()) for name in TRIALS if name in survivals])
 
 
 def deployed(console: Console, scene: ExitStack) -> list[Scene]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 
-from local.document import placed
+from local.document import placed, table
 from mx_token_rotator.refresh import Outcome, Request, Rotator
 from simulation.apps import App
 from simulation.promise import CACHES, DEFAULTS, Promise
@@ -122,10 +122,10 @@ def clock(seconds: float) -> str:
 def tolerance_table() -> str:
     """Write out what is promised."""
     rows = [
-        f"| {cache / MINUTE:g} minutes | {clock(DEFAULTS.tolerance(cache))} | {clock(DEFAULTS.outage(cache))} |"
+        (f"{cache / MINUTE:g} minutes", clock(DEFAULTS.tolerance(cache)), clock(DEFAULTS.outage(cache)))
         for cache in CACHES
     ]
-    return "\n".join(["| cache of the app | in all | one outage |", "| --- | --- | --- |", *rows])
+    return table(("cache of the app", "in all", "one outage"), rows)
 
 
 def draw(console: Console) -> None:

@@ -1,9 +1,11 @@
 """What the tests share: movieXchange's stand-in, AWS on a laptop, and a deployed stack."""
 
+import ssl
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+import trustme
 
 from local.aws import LocalAws, local_aws
 from local.mx import MovieXchangeStandIn
@@ -41,6 +43,20 @@ def account_at_mx() -> Iterator[MovieXchangeStandIn]:
     """Run the movieXchange account that a file's deployed stack serves; its answers are those that were recorded."""
     with MovieXchangeStandIn() as stand_in:
         yield stand_in
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Make a certificate authority that nobody trusts yet."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    """Give what it takes to serve on loopback under that authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from local.faults import status
 from local.lambda_runtime import LambdaRuntime, lambda_runtime
-from local.mx import MovieXchangeStandIn
+from local.mx import MovieXchangeStandIn, serving
 from local.stack import Stack, eventually, issued_earlier
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.vault import credentials_secret, refresh_token_secret, token_secret
@@ -252,9 +251,6 @@ def refusing(message: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing of a request."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()

@@ -4,9 +4,8 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 
-from local.faults import MALFORMED, Fault, answer, down, raw, status
+from local.faults import MALFORMED, Fault, answer, down, raw, status, wire
 from mx_token_rotator.errors import (
     CredentialsInvalid,
     CredentialsRejected,
@@ -40,21 +39,11 @@ ECHO = json.dumps({"error": CANARIES["password"], "error_description": CANARIES[
 KNOWN_ECHO = json.dumps({"error": "invalid_grant", "error_description": CANARIES["username"], **CANARIES}).encode()
 
 
-def verbatim(answer: bytes) -> Fault:
-    """Write these bytes, whether they are HTTP or not, and hang up."""
-
-    def fault(handler: BaseHTTPRequestHandler) -> None:
-        handler.close_connection = True
-        handler.wfile.write(answer)
-
-    return fault
-
-
 def broken_head(code: int, body: bytes = b"") -> Fault:
     """Answer with a line in the head that is no header, and with headers that repeat secrets around it."""
     echoes = "".join(f"X-{name}: {secret}\r\n" for name, secret in CANARIES.items())
     head = f"HTTP/1.1 {code} {CANARIES['password']}\r\n{echoes}{CANARIES['username']}\r\n{echoes}\r\n"
-    return verbatim(head.encode() + body)
+    return wire(head.encode() + body)
 
 
 def plant(door: Door) -> None:
@@ -166,7 +155,7 @@ ARRANGED: list[tuple[str, Callable[[Door], None], str]] = [
     ("a firewall's page", token_endpoint(status(403, ECHO)), name_of(MovieXchangeMisbehaved)),
     ("a server's error", token_endpoint(status(500, ECHO, headers=NO_RETRY)), name_of(MovieXchangeUnavailable)),
     ("no answer", token_endpoint(down()), name_of(MovieXchangeUnavailable)),
-    ("no HTTP", token_endpoint(verbatim(ECHO)), name_of(MovieXchangeUnavailable)),
+    ("no HTTP", token_endpoint(wire(ECHO)), name_of(MovieXchangeUnavailable)),
     ("a broken head", token_endpoint(broken_head(400, ECHO)), name_of(MovieXchangeMisbehaved)),
     (
         "a refused token",

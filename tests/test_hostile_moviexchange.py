@@ -433,19 +433,16 @@ def test_a_refresh_token_too_long_for_its_secret_is_not_kept(attack: Attack) -> 
 
 
 @pytest.fixture
-def tls(warm: Rotator) -> Iterator[ssl.SSLContext]:
-    """Have the function trust a certificate authority, and give what it takes to serve under it."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+def trusted(warm: Rotator, authority: trustme.CA, tls: ssl.SSLContext) -> Iterator[ssl.SSLContext]:
+    """Have the function trust the certificate authority, and give what it takes to serve under it."""
     with authority.cert_pem.tempfile() as bundle:
         warm.module.session.verify = bundle
-        yield context
+        yield tls
         warm.module.session.verify = True
 
 
 def test_what_is_sent_ahead_is_not_taken_for_the_next_answer(
-    attack: Attack, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    attack: Attack, trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over TLS urllib3 does not see it: it lies decrypted between the socket and the first answer's reader."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -456,7 +453,7 @@ def test_what_is_sent_ahead_is_not_taken_for_the_next_answer(
         handler.wfile.write(head % length + asked_for + head % len(DOCUMENT) + DOCUMENT)
 
     attack.mx.api_fault = status(200)
-    with MovieXchangeStandIn(tls=tls) as mx:
+    with MovieXchangeStandIn(tls=trusted) as mx:
         mx.token_fault = keep_alive
         monkeypatch.setenv("AUTH_URL", mx.url)
         for _ in range(2):
@@ -473,10 +470,10 @@ def test_plain_http_in_the_place_of_tls_is_told_nothing(attack: Attack, monkeypa
 
 
 def test_a_redirect_from_tls_to_plain_http_is_not_followed(
-    attack: Attack, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    attack: Attack, trusted: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not to the same name either."""
-    with MovieXchangeStandIn(tls=tls) as mx:
+    with MovieXchangeStandIn(tls=trusted) as mx:
         mx.token_fault = redirect(f"{attack.mx.url}/connect/token", 307)
         monkeypatch.setenv("AUTH_URL", mx.url)
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from local.aws import HOUSE, KEY, LocalAws
 from local.faults import oauth_error, status, times
 from local.mx import MovieXchangeStandIn
-from local.stack import UPDATER, WEBSITE, Stack, eventually
+from local.stack import UPDATER, WEBSITE, Stack
 from mx_token_rotator.__main__ import main
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.stack import DeployedStack, InvocationFailed, explained, token_status
@@ -46,9 +46,7 @@ def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
 def stack(deployed: Stack, account_at_mx: MovieXchangeStandIn) -> Stack:
     """Give the stack in good health: credentials that movieXchange takes, and a token of theirs for each client ID."""
     account_at_mx.token_fault = account_at_mx.api_fault = None
-    before = published(deployed)
-    deployed.fill_credentials(account_at_mx.credentials())
-    eventually(lambda: all(published(deployed)[each] != before[each] for each in before), within=30)
+    deployed.replace_credentials(account_at_mx.credentials())
     return deployed
 
 
@@ -67,7 +65,7 @@ def run(aws: LocalAws, deployed: Stack) -> Run:
 
 def published(stack: Stack) -> dict[str, str | None]:
     """Tell which version is published for each client ID."""
-    return {each: (stack.token(each) or {}).get("version_id") for each in stack.client_ids}
+    return {client_id: (token or {}).get("version_id") for client_id, token in stack.tokens().items()}
 
 
 def version_of_credentials(stack: Stack) -> str:

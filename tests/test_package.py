@@ -28,16 +28,6 @@ PACKAGES = {
     "typing_extensions",
     "urllib3",
 }
-SETTINGS = {
-    "ACCOUNT": "moviexchange/staging",
-    "CLIENT_IDS": "FooTickets_Website",
-    "REFRESH_AT_PERCENT": "50",
-    "MIN_TOKEN_AGE_SECONDS": "0",
-    "VERIFY_PATH": "",
-    "KEEP_REFRESH_TOKEN": "false",
-    "AUTH_URL": "https://auth.example.org",
-    "API_URL": "https://api.example.org",
-}
 
 
 def make(folder: Path, *arguments: str, umask: int = 0o022) -> None:
@@ -134,7 +124,7 @@ def test_what_ships_is_imported(archive: Path, tmp_path: Path) -> None:
     )
     started = subprocess.run(  # noqa: S603  our own command
         [str(HOUSE / ".venv-emulator" / "bin" / "python"), "-B", "-c", code],
-        env=SETTINGS | {"PYTHONPATH": str(tmp_path), "AWS_DEFAULT_REGION": "eu-west-1"},
+        env={"PYTHONPATH": str(tmp_path), "AWS_DEFAULT_REGION": "eu-west-1"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -90,18 +90,10 @@ class App:
                 self.before_a_read()
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
 @pytest.fixture
-def mx(authority: trustme.CA) -> Iterator[MovieXchangeStandIn]:
+def mx(tls: ssl.SSLContext) -> Iterator[MovieXchangeStandIn]:
     """Run movieXchange's API over TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
-    with MovieXchangeStandIn(tls=context) as stand_in:
+    with MovieXchangeStandIn(tls=tls) as stand_in:
         yield stand_in
 
 

@@ -14,7 +14,7 @@ import trustme
 
 from local.aws import HOUSE, REGION, LocalAws
 from local.mx import CHAINS, MovieXchangeStandIn
-from local.stack import WEBSITE, Stack, eventually
+from local.stack import Stack
 
 TEXT = (HOUSE / "docs" / "reading-tokens.md").read_text()
 RECIPES = dict(
@@ -26,17 +26,9 @@ TOOLS = {"Shell": ("aws", "jq", "curl")}
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Make a certificate authority."""
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def api(authority: trustme.CA) -> Iterator[tuple[MovieXchangeStandIn, str]]:
+def api(tls: ssl.SSLContext) -> Iterator[tuple[MovieXchangeStandIn, str]]:
     """Run a movieXchange account, and serve its API over TLS too; give its host."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with MovieXchangeStandIn() as account, account.another_server(context) as host:
+    with MovieXchangeStandIn() as account, account.another_server(tls) as host:
         yield account, host
 
 
@@ -47,8 +39,7 @@ def stack(aws: LocalAws, api: tuple[MovieXchangeStandIn, str]) -> Stack:
     stack = Stack(aws, {"AuthUrl": account.url, "ApiUrl": account.url}, name="recipes")
     stack.build()
     stack.deploy()
-    stack.fill_credentials(account.credentials())
-    eventually(lambda: stack.token(WEBSITE), within=30)
+    stack.replace_credentials(account.credentials())
     return stack
 
 

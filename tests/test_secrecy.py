@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,33 +49,29 @@ def stack(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def behind_the_runtime(
-    stack: Stack, account_at_mx: MovieXchangeStandIn, refusing_secrets_manager: str
-) -> Iterator[BehindTheRuntime]:
-    """Run the stack's package behind the Lambda runtime API, with the stack's own variables and secrets."""
-    with ExitStack() as ends:
-        yield BehindTheRuntime(
-            mx=account_at_mx,
-            secrets_manager=stack.client("secretsmanager"),
-            account=stack.account,
-            refusal=refusing_secrets_manager,
-            stack=stack,
-            stacks_variables=stack.variables(),
-            ends=ends,
-        )
+def of_the_stack(stack: Stack, account_at_mx: MovieXchangeStandIn, refusing_secrets_manager: str) -> dict[str, Any]:
+    """Give what both doors outside of this process have of the stack: its variables and its secrets."""
+    return {
+        "mx": account_at_mx,
+        "secrets_manager": stack.client("secretsmanager"),
+        "account": stack.account,
+        "refusal": refusing_secrets_manager,
+        "stack": stack,
+        "stacks_variables": stack.variables(),
+    }
 
 
 @pytest.fixture(scope="module")
-def deployed(stack: Stack, account_at_mx: MovieXchangeStandIn, refusing_secrets_manager: str) -> Deployed:
+def behind_the_runtime(of_the_stack: dict[str, Any]) -> Iterator[BehindTheRuntime]:
+    """Run the stack's package behind the Lambda runtime API."""
+    with ExitStack() as ends:
+        yield BehindTheRuntime(ends=ends, **of_the_stack)
+
+
+@pytest.fixture(scope="module")
+def deployed(of_the_stack: dict[str, Any]) -> Deployed:
     """Give the deployed function."""
-    return Deployed(
-        mx=account_at_mx,
-        secrets_manager=stack.client("secretsmanager"),
-        account=stack.account,
-        refusal=refusing_secrets_manager,
-        stack=stack,
-        stacks_variables=stack.variables(),
-    )
+    return Deployed(**of_the_stack)
 
 
 on_linux = pytest.mark.skipif(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.faults import answer, status
+from local.faults import answer, status, wire
 from tests.doors import InProcess
 from tests.fakes import LIFETIME
 from tests.function import REQUEST
 from tests.leaks import PIECE, leaks
-from tests.secrecy import ONE_FOR_EACH, Case, verbatim
+from tests.secrecy import ONE_FOR_EACH, Case
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -164,7 +164,7 @@ def happen(story: Story, door: InProcess) -> str:
         door.age(LIFETIME)
     if story.loses_its_password:
         door.fill({**story.credentials, "password": ""})
-    door.mx.token_fault, door.mx.api_fault = verbatim(story.token_endpoint), verbatim(story.api)
+    door.mx.token_fault, door.mx.api_fault = wire(story.token_endpoint), wire(story.api)
     door.ask(REQUEST)
     return "\n".join(door.seen)
 

@@ -109,14 +109,14 @@ def test_who_connects_after_the_session_is_closed_sends_nothing(
     assert (ended, mx.requests) == ({reading}, [])
 
 
-def test_tls_that_is_ended_never_goes_on_in_the_clear(session: requests.Session) -> None:
+def test_tls_that_is_ended_never_goes_on_in_the_clear(
+    session: requests.Session, authority: trustme.CA, tls: ssl.SSLContext
+) -> None:
     """Who still reads meets an error, not what somebody on the way puts there."""
-    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     is_sent, is_read = Event(), Event()
-    authority.issue_cert("127.0.0.1").configure_cert(context)
 
     def go_on_in_the_clear(server: socket.socket) -> None:
-        encrypted = context.wrap_socket(server.accept()[0], server_side=True)
+        encrypted = tls.wrap_socket(server.accept()[0], server_side=True)
         encrypted.recv(65_536)
         encrypted.sendall(HEAD + b"\r\n")
         with socket.socket(fileno=encrypted.detach()) as clear:

@@ -40,20 +40,8 @@ def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
 def stack(deployed: Stack, account_at_mx: MovieXchangeStandIn) -> Stack:
     """Give the stack in good health: credentials that movieXchange takes, and a token of theirs for each client ID."""
     account_at_mx.token_fault = account_at_mx.api_fault = None
-    fill(deployed, account_at_mx)
+    deployed.replace_credentials(account_at_mx.credentials())
     return deployed
-
-
-def fill(stack: Stack, mx: MovieXchangeStandIn) -> None:
-    """Put the account's credentials, and wait until EventBridge and the function have done their part."""
-    before = tokens(stack)
-    stack.fill_credentials(mx.credentials())
-    eventually(lambda: all(tokens(stack)[client_id] != before[client_id] for client_id in before), within=30)
-
-
-def tokens(stack: Stack) -> dict[str, dict[str, str] | None]:
-    """Read what is published for each client ID."""
-    return {client_id: stack.token(client_id) for client_id in stack.client_ids}
 
 
 def version_of(stack: Stack, client_id: str) -> str:
@@ -86,7 +74,7 @@ def test_a_secret_that_the_stack_made_is_filled_for_the_first_time(stack: Stack)
 def test_new_credentials_wake_the_function_for_each_client_id(stack: Stack, account_at_mx: MovieXchangeStandIn) -> None:
     """EventBridge tells of the new version, and each token is replaced by one of that version."""
     account_at_mx.client_secret = "another-client-secret"
-    fill(stack, account_at_mx)
+    stack.replace_credentials(account_at_mx.credentials())
 
     assert [(stack.token(each) or {})["client_secret"] for each in stack.client_ids] == ["another-client-secret"] * 2
 
@@ -102,11 +90,11 @@ def test_a_reported_rejection_heals(stack: Stack, account_at_mx: MovieXchangeSta
 
 
 @pytest.fixture
-def api_over_tls(account_at_mx: MovieXchangeStandIn) -> Iterator[tuple[str, str]]:
+def api_over_tls(
+    account_at_mx: MovieXchangeStandIn, authority: trustme.CA, tls: ssl.SSLContext
+) -> Iterator[tuple[str, str]]:
     """Serve the account's API over TLS too; give its host, and a file with the authority that vouches for it."""
-    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with account_at_mx.another_server(context) as host, authority.cert_pem.tempfile() as bundle:
+    with account_at_mx.another_server(tls) as host, authority.cert_pem.tempfile() as bundle:
         yield host, bundle
 
 
@@ -235,10 +223,10 @@ def output(stack: Stack, name: str) -> str:
 
 def test_a_deployment_that_changes_nothing_keeps_the_tokens(stack: Stack) -> None:
     """What is published is no part of the template."""
-    before = tokens(stack)
+    before = stack.tokens()
     stack.deploy()
 
-    assert tokens(stack) == before
+    assert stack.tokens() == before
 
 
 def delivered(stack: Stack, logical_id: str, wake: Any) -> dict[str, Any]:  # noqa: ANN401  any call will do

@@ -226,8 +226,7 @@ class MovieXchangeOverHttps:
         """Show a token to the API: True where it passed, False where there was no verdict. Raises TokenRefused."""
         if not self._verify_path:
             return True
-        headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
-        request = requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=headers)
+        request = requests.Request("GET", f"{self._api_url}{self._verify_path}", headers=token.headers())
         answer = self._send(request, read=_nothing)
         self._exchanged |= {token.access_token, token.client_secret}
         correlation_id = _withheld_if_it_repeats(self._exchanged, answer.correlation_id)

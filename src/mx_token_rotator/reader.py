@@ -113,7 +113,6 @@ class MovieXchangeAuth(AuthBase):
                 raise
             logging.getLogger(__name__).warning("%s: %s", self._secret_id, type(failure).__name__)
             return at_hand
-        headers = {"Authorization": f"Bearer {token.access_token}", "MX-Api-Client-Secret": token.client_secret}
-        self._version = _Version(version_id, headers, token.expires_at.timestamp())
+        self._version = _Version(version_id, token.headers(), token.expires_at.timestamp())
         self._good_until = now + self._max_age
         return self._version

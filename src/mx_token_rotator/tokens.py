@@ -94,6 +94,10 @@ class AccessToken:
         times = {"issued_at": self.issued_at.strftime(RFC_3339), "expires_at": self.expires_at.strftime(RFC_3339)}
         return json.dumps({each.name: getattr(self, each.name) for each in fields(self)} | times)
 
+    def headers(self) -> dict[str, str]:
+        """Give both headers that movieXchange wants with each call of its API (its guide)."""
+        return {"Authorization": f"Bearer {self.access_token}", "MX-Api-Client-Secret": self.client_secret}
+
     def seconds_left(self, now: datetime) -> float:
         """How long the token may still be used, in seconds; 0 once it has ended."""
         return max(0.0, (self.expires_at - now).total_seconds())
