@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -99,12 +100,22 @@ class Stack:
         pack(self.aws.folder / "build")
 
     def deploy(self) -> str:
-        """Deploy what was built with `sam deploy`, and give what that printed."""
+        """Deploy what was built with `sam deploy`, and give what that printed.
+
+        MiniStack knows no rotation schedules, and refuses a template in which there are some.
+        """
+        template = self.aws.folder / "build" / "template.yaml"
+        if self.parameters.get("NativeRotation") == "true":
+            without = re.sub(
+                r"^ {6}Rotation&\{ClientId\}:\n(?: {8}.*\n)+", "", template.read_text(), flags=re.MULTILINE
+            )
+            template = template.with_name("without-rotation-schedules.yaml")
+            template.write_text(without)
         overrides = {"ClientIds": ",".join(self.client_ids)} | self.parameters
         return self.aws.sam(
             "deploy",
             *("--config-file", str(HOUSE / "samconfig.toml")),
-            *("--template-file", str(self.aws.folder / "build" / "template.yaml")),
+            *("--template-file", str(template)),
             # `sam deploy --guided` may have saved a person's own Region and profile.
             *("--region", REGION, "--profile", "default"),
             *("--stack-name", self.name),

@@ -81,6 +81,7 @@ def cold_start(url: str, environment: pytest.MonkeyPatch) -> Iterator[Rotator]:
         "MIN_TOKEN_AGE_SECONDS": "0",
         "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
         "KEEP_REFRESH_TOKEN": "false",
+        "NATIVE_ROTATION": "false",
         "AUTH_URL": url,
         "API_URL": url,
     }

@@ -22,7 +22,7 @@ from mx_token_rotator.refresh import Rotator
 ROOMS = HOUSE / "src" / "mx_token_rotator"
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
-ALL = {"errors", "tokens", "settings", "refresh", "deadline", "vault", "moviexchange", "session"}
+ALL = {"errors", "tokens", "settings", "refresh", "rotation", "deadline", "vault", "moviexchange", "session"}
 
 
 def imports(room: str) -> set[str]:
@@ -50,6 +50,7 @@ def imports(room: str) -> set[str]:
         ("tokens", {"errors"}, set()),
         ("settings", {"errors"}, set()),
         ("refresh", {"tokens", "errors"}, set()),
+        ("rotation", {"refresh", "tokens", "errors"}, set()),
         ("deadline", set(), set()),
         ("vault", {"tokens", "errors", "deadline"}, {"botocore"}),
         ("moviexchange", {"tokens", "errors", "deadline"}, {"requests", "urllib3"}),

@@ -12,6 +12,7 @@ RIGHT = {
     "MIN_TOKEN_AGE_SECONDS": "900",
     "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
     "KEEP_REFRESH_TOKEN": "false",
+    "NATIVE_ROTATION": "false",
     "AUTH_URL": "https://auth.moviexchange.com",
     "API_URL": "https://api.moviexchange.com/",
 }
@@ -26,6 +27,7 @@ def test_right_settings_are_taken() -> None:
         min_token_age_seconds=900,
         verify_path="/mxs/reference-data/v1/cinema-chains",
         keep_refresh_token=False,
+        native_rotation=False,
         auth_url="https://auth.moviexchange.com",
         api_url="https://api.moviexchange.com",
     )
@@ -58,6 +60,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("VERIFY_PATH", "canary"),
         ("VERIFY_PATH", "/canary canary"),
         ("KEEP_REFRESH_TOKEN", "yes"),
+        ("NATIVE_ROTATION", "yes"),
         ("AUTH_URL", ""),
         ("AUTH_URL", "canary"),
         ("AUTH_URL", "ftp://canary"),

@@ -21,9 +21,15 @@ PROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
 LOOP = "Fn::ForEach::ClientId"
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"] | TEMPLATE["Resources"][LOOP][2]
 del RESOURCES[LOOP]
-POLICIES = {"RotatorRole", "SchedulerRole", "DeadLettersPolicy", "RulesMayWakeRotator", "Reader&{ClientId}"}
+POLICIES = {
+    *("RotatorRole", "SchedulerRole", "DeadLettersPolicy", "RulesMayWakeRotator", "SecretsManagerMayWakeRotator"),
+    "Reader&{ClientId}",
+}
 # CloudFormation has no tags for these.
-UNTAGGED = {"DeadLettersPolicy", "RulesMayWakeRotator", "Reader&{ClientId}", "Tick&{ClientId}"}
+UNTAGGED = {
+    *("DeadLettersPolicy", "RulesMayWakeRotator", "SecretsManagerMayWakeRotator", "Reader&{ClientId}"),
+    *("Tick&{ClientId}", "Rotation&{ClientId}"),
+}
 
 
 def ref(name: str) -> dict[str, Any]:
@@ -84,6 +90,7 @@ ENVIRONMENT = {
     "MIN_TOKEN_AGE_SECONDS": ref("MinTokenAgeSeconds"),
     "VERIFY_PATH": ref("VerifyPath"),
     "KEEP_REFRESH_TOKEN": ref("KeepRefreshToken"),
+    "NATIVE_ROTATION": ref("NativeRotation"),
     "AUTH_URL": given("HasAuthUrl", ref("AuthUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Auth"]}),
     "API_URL": given("HasApiUrl", ref("ApiUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Api"]}),
 }
@@ -111,6 +118,12 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     "RotatorLogs": {"LogGroupName": sub("/aws/lambda/${AWS::StackName}"), "RetentionInDays": ref("LogRetentionDays")},
     "DeadLetters": {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * 24 * 60 * 60},
     "Schedules": {"Name": ref("AWS::StackName")},
+    "Rotation&{ClientId}": {
+        "SecretId": sub(TOKEN),
+        "RotationLambdaARN": arn("Rotator"),
+        "RotateImmediatelyOnUpdate": False,
+        "RotationRules": {"ScheduleExpression": "rate(1 day)"},
+    },
     "Tick&{ClientId}": {
         "GroupName": ref("Schedules"),
         "ScheduleExpression": ref("CheckEvery"),
@@ -235,6 +248,7 @@ def test_a_condition_holds_when_its_parameter_is_set() -> None:
     assert TEMPLATE["Conditions"] == {
         "HasWindow": other_than(0, "CheckWindowMinutes"),
         "KeepsRefreshToken": {"Fn::Equals": [ref("KeepRefreshToken"), "true"]},
+        "RotatesNatively": {"Fn::Equals": [ref("NativeRotation"), "true"]},
         "HasKmsKey": other_than("", "KmsKeyArn"),
         "HasAlarmTopic": other_than("", "AlarmTopicArn"),
         "HasDashboard": {"Fn::Equals": [ref("Dashboard"), "true"]},

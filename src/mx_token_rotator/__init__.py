@@ -5,6 +5,7 @@ The rooms, in reading order:
 refresh       the story, and the two roles it needs (Vault, MovieXchange)
 tokens        credentials and access tokens, and the rules about them; pure
 errors        what can go wrong, and who must act; a drawn tree
+rotation      Secrets Manager's own rotation, told by the story
 deadline      the invocation's end, beyond which nothing is waited for
 vault         Secrets Manager
 moviexchange  movieXchange over HTTPS

@@ -20,6 +20,7 @@ from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
+from mx_token_rotator.rotation import Rotation, Step
 from mx_token_rotator.session import new_session
 from mx_token_rotator.settings import Settings
 from mx_token_rotator.tokens import AccessToken
@@ -56,12 +57,13 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
 def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
     """Wire the rooms together for one request, and count what it did."""
-    request = Request.parse(event, settings.client_ids)
-    logger.append_keys(client_id=request.client_id)
+    asked = parse(event, settings)
+    logger.append_keys(client_id=asked.client_id)
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000).earlier_by(SPARE_SECONDS)
     seen: list[AccessToken | None] = []
+    vault = SecretsManagerVault(secrets_manager, settings.account, deadline)
     rotator = Rotator(
-        vault=SecretsManagerVault(secrets_manager, settings.account, deadline),
+        vault=vault,
         moviexchange=moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL)),
         rules=Rules(
             refresh_at_percent=settings.refresh_at_percent,
@@ -72,14 +74,25 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
         observe=seen.append,
         report=lambda failure: count_failure(failure, settings.account),
     )
+    rotation = Rotation(rotator=rotator, vault=vault, observed=seen)
     try:
-        outcome = rotator.refresh(request)
+        outcome = rotation.take(asked) if isinstance(asked, Step) else rotator.refresh(asked)
     finally:
         # Of failed refreshes too: the alarm on a token's life must hear of them.
-        count_seconds_remaining(token_secret(settings.account, request.client_id), seen)
+        count_seconds_remaining(token_secret(settings.account, asked.client_id), seen)
     if outcome.outcome == "refreshed":
         count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
+        if settings.native_rotation and isinstance(asked, Request):
+            rotation.end(asked.client_id)  # what a rotation had copied is not published any more
     return outcome
+
+
+def parse(event: object, settings: Settings) -> Request | Step:
+    """Take a request, or a step of Secrets Manager's where the stack has it rotate. Raises RequestInvalid."""
+    if settings.native_rotation and isinstance(event, dict) and "Step" in event:
+        secrets = {token_secret(settings.account, client_id): client_id for client_id in settings.client_ids}
+        return Step.parse(event, secrets)
+    return Request.parse(event, settings.client_ids)
 
 
 def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchangeOverHttps:

@@ -87,6 +87,7 @@ class Due(StrEnum):
     REJECTED = "rejected"
     CREDENTIALS_CHANGED = "credentials changed"
     EXPIRING = "expiring"
+    ROTATION = "rotation"
     FORCED = "forced"
 
 
@@ -100,6 +101,7 @@ class Kept(StrEnum):
     UNVERIFIED = "unverified"
     SUPERSEDED = "superseded"
     STALE_READ = "stale read"
+    ROTATED = "rotated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,8 @@ class Request:
     rejected_version: str | None = None
     force: bool = False
     dry_run: bool = False
+    rotation_began: datetime | None = None
+    """When Secrets Manager began to rotate the token secret: what was issued before is due. No event bears it."""
 
     @classmethod
     def parse(cls, event: object, client_ids: Collection[str]) -> Self:
@@ -130,7 +134,7 @@ class Request:
         """
         if not isinstance(event, dict):
             raise RequestInvalid("The request is no JSON object")
-        unknown = sorted(event.keys() - {each.name for each in fields(cls)})
+        unknown = sorted(event.keys() - ({each.name for each in fields(cls)} - {"rotation_began"}))
         if unknown:
             raise RequestInvalid(f"The request has the unknown member {unknown[0]!a:.60}")
         if event.get("client_id") not in list(client_ids):
@@ -189,6 +193,8 @@ def decide(  # noqa: PLR0911  one return for each reason, in the order in which 
         return Due.CREDENTIALS_CHANGED
     if published.token.is_past(rules.refresh_at_percent, now):
         return Due.EXPIRING
+    if request.rotation_began and published.token.issued_at < request.rotation_began:
+        return Due.ROTATION
     if request.force:
         return Due.FORCED
     if rejected:
@@ -320,7 +326,8 @@ class Rotator:
         """
         token = published.token if published else None
         unchanged = token.credentials_version if token else None
-        reason = decide(published, unchanged, replace(request, force=False), self.rules, self.clock())
+        unforced = replace(request, force=False, rotation_began=None)
+        reason = decide(published, unchanged, unforced, self.rules, self.clock())
         net = self._safety_net(request) if isinstance(reason, Due) else None
         if isinstance(reason, Kept) or net is None or net.refresh_token is None:
             raise trouble

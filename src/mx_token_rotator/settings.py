@@ -23,6 +23,7 @@ class Settings:
     min_token_age_seconds: int
     verify_path: str
     keep_refresh_token: bool
+    native_rotation: bool
     auth_url: str
     api_url: str
 
@@ -37,7 +38,8 @@ class Settings:
             refresh_at_percent=_number(environment, "REFRESH_AT_PERCENT", range(10, 91)),
             min_token_age_seconds=_number(environment, "MIN_TOKEN_AGE_SECONDS", range(86_401)),
             verify_path=_matching(environment, "VERIFY_PATH", r"(/[!-~]*)?", "a path that begins with /, or empty"),
-            keep_refresh_token=_matching(environment, "KEEP_REFRESH_TOKEN", "true|false", "true or false") == "true",
+            keep_refresh_token=_switch(environment, "KEEP_REFRESH_TOKEN"),
+            native_rotation=_switch(environment, "NATIVE_ROTATION"),
             auth_url=_url(environment, "AUTH_URL"),
             api_url=_url(environment, "API_URL"),
         )
@@ -50,6 +52,10 @@ def _matching(environment: Mapping[str, str], name: str, pattern: str, meaning: 
     if not re.fullmatch(pattern, value, re.ASCII):
         raise SettingsInvalid(f"The environment variable {name} is wrong: it should be {meaning}")
     return value
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    return _matching(environment, name, "true|false", "true or false") == "true"
 
 
 def _number(environment: Mapping[str, str], name: str, allowed: range) -> int:

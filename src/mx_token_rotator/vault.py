@@ -24,6 +24,7 @@ from mx_token_rotator.tokens import (
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import SecretVersionsListEntryTypeDef
 
 REJECTED = "REJECTED"
 """The staging label of the credentials' version that movieXchange rejected last."""
@@ -105,12 +106,7 @@ class SecretsManagerVault:
         versions = {"MoveToVersionId": version_id, "RemoveFromVersionId": instead_of}
         given = {member: version for member, version in versions.items() if version}
         try:
-            self._call(
-                "UpdateSecretVersionStage",
-                name,
-                lambda: self._client.update_secret_version_stage(SecretId=name, VersionStage=REJECTED, **given),
-                within=self.ASIDE,
-            )
+            self._label(name, REJECTED, within=self.ASIDE, **given)
         except VaultFailed:
             # The invocation for another client ID may have moved it first.
             if self.credentials_versions().rejected != version_id:
@@ -122,6 +118,53 @@ class SecretsManagerVault:
         PutSecretValue without stages moves AWSCURRENT and AWSPREVIOUS in one atomic call (its API reference).
         """
         return self._follow(token_secret(self._account, token.client_id), after, token.document())
+
+    def rotation_began(self, client_id: str, version_id: str) -> datetime | None:
+        """Tell when Secrets Manager made a version without a value, to be filled by a rotation; None where it did not.
+
+        It does so before it calls the first step (AWS's own rotation functions refuse a version that is not there).
+        """
+        return self._versions(token_secret(self._account, client_id)).get(version_id, {}).get("CreatedDate")
+
+    def stage(self, token: AccessToken, version_id: str) -> bool:
+        """Put a token into a rotation's version, beside what is published; False where it has another value."""
+        name = token_secret(self._account, token.client_id)
+        put = {"SecretId": name, "SecretString": token.document(), "ClientRequestToken": version_id}
+        try:
+            self._call(
+                "PutSecretValue", name, lambda: self._client.put_secret_value(**put, VersionStages=["AWSPENDING"])
+            )
+        except _VersionTaken:
+            return False
+        return True
+
+    def staged(self, client_id: str, version_id: str) -> AccessToken | None:
+        """Read the token in a version, whatever its labels; None where there is none."""
+        value = self._value(token_secret(self._account, client_id), VersionId=version_id)
+        return AccessToken.parse(value[0], client_id=client_id) if value else None
+
+    def promote(self, client_id: str, version_id: str, *, instead_of: str) -> bool:
+        """Move AWSCURRENT from one version to another; False where it had gone from there.
+
+        Secrets Manager refuses to take a label from a version that does not bear it (UpdateSecretVersionStage's API
+        reference).
+        """
+        move = {"MoveToVersionId": version_id, "RemoveFromVersionId": instead_of}
+        try:
+            self._label(token_secret(self._account, client_id), "AWSCURRENT", within=self.LONGEST_CALL, **move)
+        except VaultFailed:
+            now = self.published(client_id)
+            if now and now.version_id == instead_of:
+                raise
+            return now is not None and now.version_id == version_id
+        return True
+
+    def end_rotation(self, client_id: str) -> None:
+        """Take AWSPENDING from whichever version bears it."""
+        name = token_secret(self._account, client_id)
+        for version_id, version in self._versions(name, within=self.ASIDE).items():
+            if "AWSPENDING" in version.get("VersionStages", []):
+                self._label(name, "AWSPENDING", within=self.ASIDE, RemoveFromVersionId=version_id)
 
     def safety_net(self, client_id: str) -> SafetyNet:
         """Read the refresh token that is kept for a client ID."""
@@ -160,7 +203,8 @@ class SecretsManagerVault:
             self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put), within=within)
         except _VersionTaken:
             versions = self._versions(name)
-            current = next((version for version, labels in versions.items() if "AWSCURRENT" in labels), None)
+            bearers = (each for each, version in versions.items() if "AWSCURRENT" in version.get("VersionStages", []))
+            current = next(bearers, None)
             # Reads lag behind writes: a list without the id is older than the one who took it.
             was_moved_back = version_id in versions and current == after
             if not was_moved_back:
@@ -168,25 +212,37 @@ class SecretsManagerVault:
             return self._follow(name, after, text, within=within, attempt=attempt + 1)
         return version_id
 
-    def _versions(self, name: str, **page: str) -> dict[str, list[str]]:
-        """List all versions of a secret with their labels, also those that bear none."""
+    def _label(self, name: str, label: str, *, within: float, **versions: str) -> None:
+        """Move a staging label."""
+        self._call(
+            "UpdateSecretVersionStage",
+            name,
+            lambda: self._client.update_secret_version_stage(SecretId=name, VersionStage=label, **versions),
+            within=within,
+        )
+
+    def _versions(
+        self, name: str, *, within: float = LONGEST_CALL, **page: str
+    ) -> "dict[str, SecretVersionsListEntryTypeDef]":
+        """List all versions of a secret under their ids, also those that bear no label."""
         answer = self._call(
             "ListSecretVersionIds",
             name,
             lambda: self._client.list_secret_version_ids(SecretId=name, IncludeDeprecated=True, MaxResults=100, **page),
+            within=within,
         )
-        versions = {each["VersionId"]: each.get("VersionStages", []) for each in answer["Versions"]}
+        versions = {each["VersionId"]: each for each in answer["Versions"]}
         next_page = answer.get("NextToken")
-        return versions | self._versions(name, NextToken=next_page) if next_page else versions
+        return versions | self._versions(name, within=within, NextToken=next_page) if next_page else versions
 
-    def _value(self, name: str, *, within: float = LONGEST_CALL) -> tuple[str, str, datetime] | None:
+    def _value(self, name: str, *, within: float = LONGEST_CALL, **version: str) -> tuple[str, str, datetime] | None:
         """Read a secret's text, version, and when that was made; None where nobody has put a value yet.
 
         An empty text, or none, is no value either: MiniStack answers so for a secret that was made without a value.
         """
         try:
             answer = self._call(
-                "GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name), within=within
+                "GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name, **version), within=within
             )
         except _NoValueYet:
             return None
