@@ -10,13 +10,14 @@ import requests
 
 from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.refresh import LONGEST_LAG
+from mx_token_rotator.rotation import Step
 from mx_token_rotator.tokens import RFC_3339, AccessToken
 from mx_token_rotator.vault import REJECTED
 from simulation.engine import EPOCH, moment
 from simulation.invocation import Crash, Invocation
 from simulation.moviexchange import LIFETIME
 from simulation.promise import CACHES, INVOCATION, MIN_TOKEN_AGE
-from simulation.secrets_manager import Secret, Version
+from simulation.secrets_manager import CURRENT, PENDING, Secret, Version
 from simulation.weather import FAIR
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Invariant(StrEnum):
     REPORTED = "a token that is reported is replaced"
     WORKS = "whoever logs in leaves a token that works"
     UNLABELLED = "credentials that work bear no label"
+    ROTATED_ONCE = "a rotation logs in once"
+    ROTATED = "a healthy rotation rotates"
+    NONE_PENDING = "nothing that is over stays pending"
 
 
 class Violation(AssertionError):
@@ -79,6 +83,8 @@ class Invariants:
         self._went_back_at: dict[Secret, float] = {}
         self.writes: Counter[str] = Counter()
         self.log_ins: Counter[str] = Counter()
+        self._rotated: dict[str, str] = {}
+        """By which rotation, under its version's id, a version was published."""
 
     # What the world tells
 
@@ -96,7 +102,7 @@ class Invariants:
             return
         if secret is self._world.credentials:
             invocation.credentials_version = answer["VersionId"]
-        elif secret is self._world.tokens[invocation.request.client_id]:
+        elif CURRENT in answer["VersionStages"] and secret is self._world.tokens[invocation.request.client_id]:
             invocation.read_version = answer["VersionId"]
 
     def noted_log_in(self, invocation: Invocation) -> None:
@@ -105,6 +111,8 @@ class Invariants:
         self.log_ins[client_id] += 1
         if version:
             self.rejected_credentials_are_tried_once(invocation, version)
+        if invocation.step:
+            self.a_rotation_logs_in_once(invocation, invocation.step)
 
     def noted_answer(self, invocation: Invocation, *, status: int) -> None:
         """Note what an invocation learns of its log-in."""
@@ -125,10 +133,13 @@ class Invariants:
     def published(self, invocation: Invocation, was: Version | None, now: Version) -> None:
         """Look at a publication."""
         self._by_hand.discard(now.id)
+        if invocation.step:
+            self._rotated[now.id] = invocation.step.version_id
         self.what_is_published_was_issued_and_verified(invocation, was, token_in(now))
         self.publications_go_forward(invocation, was, token_in(now))
         if was:
             self.a_replaced_token_outlives_the_caches(invocation.request.client_id, was)
+        invocation.read_version = now.id
 
     def ended(self, invocation: Invocation) -> None:
         """Look at how an invocation ended."""
@@ -139,6 +150,11 @@ class Invariants:
         self.a_token_that_is_reported_is_replaced(invocation)
         self.whoever_logs_in_leaves_a_token_that_works(invocation)
         self.credentials_that_work_bear_no_label(invocation)
+        self.nothing_that_is_over_stays_pending(invocation)
+
+    def rotated(self, client_id: str, version_id: str, began: float) -> None:
+        """Look at how a rotation ended."""
+        self.a_healthy_rotation_rotates(client_id, version_id, began)
 
     def at_the_end(self) -> None:
         """Look at what is published when all is over."""
@@ -158,7 +174,8 @@ class Invariants:
         is_ours = issued is not None and issued.client_id == invocation.request.client_id
         nothing_better = was is None or self._is_in_its_last_quarter(token_in(was))
         is_reported = was is not None and invocation.request.rejected_version == was.id
-        if not is_ours or not (has_passed or nothing_better or is_reported):
+        is_a_copy = was is not None and token_in(was) == token
+        if not is_ours or not (has_passed or nothing_better or is_reported or is_a_copy):
             self._found(Invariant.ISSUED_AND_VERIFIED, token.access_token)
 
     def no_app_holds_an_expired_token(self, cache: float, client_id: str, version: Version) -> None:
@@ -198,12 +215,13 @@ class Invariants:
         said = invocation.outcome.reason if invocation.outcome else str(invocation.raised)
         is_barred = "of the credentials before" in said and not self._world.keep_refresh_token
         is_quiet = is_barred or said in {"fresh", "too young", "already replaced"}
-        if is_quiet and invocation.calls != QUIET_CALLS:
+        if is_quiet and not invocation.step and invocation.calls != QUIET_CALLS:
             self._found(Invariant.QUIET, f"{said}: {invocation.calls}")
 
     def log_ins_stay_within_what_the_settings_imply(self, client_id: str) -> None:
         """Where nothing goes wrong, a token is replaced once in each share of its life, and never sooner."""
         is_fair = self._world.weather.climate is FAIR and not self._world.weather.thrown
+        is_fair = is_fair and not self._world.native_rotation
         most = self._world.engine.now / self._world.promise.due_after + 2
         a_log_in = 2 if self._world.keep_refresh_token else 1
         if is_fair and (self.log_ins[client_id] > most or self.writes[client_id] > most * a_log_in):
@@ -248,6 +266,38 @@ class Invariants:
             return
         if not self._world.weather.hindrances(invocation.request.client_id, invocation.started - SETTLED, now):
             self._found(Invariant.UNLABELLED, labelled)
+
+    def a_rotation_logs_in_once(self, invocation: Invocation, step: Step) -> None:
+        """Once it has published a token that is good, its steps ask for no other, however often they come."""
+        current = self._world.tokens[step.client_id].current
+        is_done = current is not None and self._rotated.get(current.id) == step.version_id
+        is_seen = invocation.read_version is not None and self._rotated.get(invocation.read_version) == step.version_id
+        if is_done and is_seen and self._is_well(step.client_id):
+            self._found(Invariant.ROTATED_ONCE, step.version_id)
+
+    def a_healthy_rotation_rotates(self, client_id: str, version_id: str, began: float) -> None:
+        """Where nothing stood in its way, AWSCURRENT came to its version, or is at one that another published since."""
+        current, now = self._world.tokens[client_id].current, self._world.engine.now
+        is_overtaken = current is not None and current.created_at >= began and current.id not in self._rotated
+        is_soon = began < self.became_current.get(self._current or "", 0.0) + INVOCATION
+        hindered = self._world.weather.troubles(client_id, began - SETTLED, now) or self._world.weather.labels(
+            client_id, began - SETTLED, now
+        )
+        if not (version_id in self._rotated or is_overtaken or is_soon or hindered):
+            self._found(Invariant.ROTATED, version_id)
+
+    def nothing_that_is_over_stays_pending(self, invocation: Invocation) -> None:
+        """After a publication, a rotation's last step, or a step that failed, Secrets Manager may begin another."""
+        client_id, step = invocation.request.client_id, invocation.step
+        if step:
+            is_over = isinstance(invocation.raised, RotatorError) or (step.name == "finish" and not invocation.raised)
+        else:
+            is_over = invocation.outcome is not None and invocation.outcome.outcome == "refreshed"
+        pending, now = self._world.tokens[client_id].state.labels.get(PENDING), self._world.engine.now
+        is_alone = invocation.was_alone and (step is not None or client_id not in self._world.rotating)
+        hindered = self._world.weather.hindrances(client_id, invocation.started - SETTLED, now)
+        if self._world.native_rotation and is_over and pending and is_alone and not hindered:
+            self._found(Invariant.NONE_PENDING, pending)
 
     # What they go by
 

@@ -8,6 +8,7 @@ import requests
 
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.refresh import Outcome, Request
+from mx_token_rotator.rotation import Step
 from simulation import weather as w
 from simulation.engine import moment
 from simulation.moviexchange import NONSENSE, Reply, path_of
@@ -31,12 +32,13 @@ class Crash(BaseException):
 class Invocation:
     """Serves one request, as the handler wires it."""
 
-    def __init__(self, world: "World", request: Request, *, is_tick: bool) -> None:
+    def __init__(self, world: "World", request: Request, *, is_tick: bool = False, step: Step | None = None) -> None:
         """Draw how this one's clock is off, and whether and where it crashes."""
         rng = world.weather.rng
         self.world = world
         self.request = request
         self.is_tick = is_tick
+        self.step = step
         self.started = world.engine.now
         self.skew = rng.uniform(-world.weather.climate.skew, world.weather.climate.skew)
         self.was_alone = True
@@ -55,7 +57,7 @@ class Invocation:
         self.world.calling = self
         self.world.began(self)
         try:
-            self.outcome = self.world.serve(self.request)
+            self.outcome = self.world.take(self.step) if self.step else self.world.serve(self.request)
         except Crash as crash:
             self.raised = crash
             self.world.weather.strike(w.CRASH, self.started, self.request.client_id, self.now - self.started)
@@ -90,7 +92,7 @@ class Invocation:
         self.world.engine.wait(seconds)
         self.world.calling = self
 
-    def step(self) -> None:
+    def pass_by(self) -> None:
         """Come to one side of a call. Raises Crash where that is drawn."""
         self.steps_to_crash -= 1
         if self.steps_to_crash == 0:
@@ -102,7 +104,7 @@ class Invocation:
         """Call Secrets Manager, which may act and say that it failed."""
         weather, rng, is_read = self.world.weather, self.world.weather.rng, operation in READS
         self.calls.append(operation)
-        self.step()
+        self.pass_by()
         latency = rng.uniform(0.01, 0.05)
         code = ""
         if not weather.is_calm(self.now):
@@ -117,7 +119,7 @@ class Invocation:
             self.wait(latency / 2)
         if code:
             raise failure(operation, code)
-        self.step()
+        self.pass_by()
         return answer
 
     def _refusal(self, name: str) -> str:
@@ -135,7 +137,7 @@ class Invocation:
         is_log_in = path_of(request) == "/connect/token"
         is_password_grant = is_log_in and cast("dict[str, str]", request.data)["grant_type"] == "password"
         self.calls.append("log in" if is_log_in else "verify")
-        self.step()
+        self.pass_by()
         if is_password_grant:
             self.world.invariants.noted_log_in(self)
         if weather.is_on(w.AWAY, self.now) or (weather.is_on(w.API_AWAY, self.now) and not is_log_in):
@@ -148,7 +150,7 @@ class Invocation:
         self.wait(min(latency, READ_SECONDS) / 2)
         if latency > READ_SECONDS:
             raise requests.ReadTimeout
-        self.step()
+        self.pass_by()
         if is_password_grant:
             self.world.invariants.noted_answer(self, status=reply.status)
         return reply

@@ -56,6 +56,7 @@ def world(seed: int) -> World:
         promise=draw.choice(SETTINGS),
         keep_refresh_token=draw.choice([False, True]),
         revokes_older=draw.choice([False, True]),
+        native_rotation=draw.choice([False, True]),
     )
 
 

@@ -4,7 +4,7 @@ Each rule is from the API reference of the operation that it stands at. Writes a
 them; a read sees one state of its secret, whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from simulation.engine import moment
 
-CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 READS = {"GetSecretValue", "DescribeSecret", "ListSecretVersionIds"}
 KEPT_VERSIONS = 100
 KEPT_SECONDS = 86_400
@@ -24,6 +24,7 @@ class Version:
 
     id: str
     text: str = field(repr=False)
+    """Empty until a rotation fills it."""
     created_at: float
 
 
@@ -70,18 +71,28 @@ class Secret:
         """Tell what a read sees that is as old as this."""
         return next(state for since, state in reversed(self._states) if since <= at)
 
-    def put(self, version_id: str, text: str, now: float) -> None:
+    def put(self, version_id: str, text: str, now: float, label: str = CURRENT) -> None:
         """Put a value (PutSecretValue): AWSCURRENT moves to it, and AWSPREVIOUS to the one that was current.
 
         The same id with the same value does nothing; with another value it fails.
         """
         taken = self.state.versions.get(version_id)
-        if taken is None:
-            version = Version(version_id, text, now)
+        if taken is None or not taken.text:
+            version = Version(version_id, text, taken.created_at if taken else now)
             self._become(State({**self.state.versions, version_id: version}, self.state.labels), now)
-            self.move(CURRENT, version_id, now)
+            self.move(label, version_id, now)
         elif taken.text != text:
             raise failure("PutSecretValue", "ResourceExistsException")
+
+    def begin_rotation(self, version_id: str, now: float) -> str:
+        """Make a version to be filled (RotateSecret), and tell its id, or that of the rotation that must end first."""
+        pending = self.state.labels.get(PENDING)
+        if pending and pending != self.state.labels.get(CURRENT):
+            return pending
+        version = Version(version_id, "", now)
+        self._become(State({**self.state.versions, version_id: version}, self.state.labels), now)
+        self.move(PENDING, version_id, now)
+        return version_id
 
     def move(self, label: str, to: str | None, now: float) -> None:
         """Move a label (UpdateSecretVersionStage); with AWSCURRENT goes AWSPREVIOUS."""
@@ -119,18 +130,29 @@ class Client:
         """Take the way to Secrets Manager."""
         self._reach = reach
 
-    def get_secret_value(self, *, SecretId: str) -> dict[str, object]:  # noqa: N803  boto3's words
-        """Read the current value."""
+    def get_secret_value(
+        self,
+        *,
+        SecretId: str,  # noqa: N803  boto3's words
+        VersionId: str = "",  # noqa: N803
+    ) -> dict[str, object]:
+        """Read the current value, or that of a version."""
 
         def read(secret: Secret, seen_at: float) -> dict[str, object]:
-            version = secret.seen(seen_at).bearer(CURRENT)
-            if version is None:
+            state = secret.seen(seen_at)
+            version = state.versions.get(VersionId) if VersionId else state.bearer(CURRENT)
+            if version is None or not version.text:
                 raise failure(
                     "GetSecretValue",
                     "ResourceNotFoundException",
                     "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
                 )
-            return {"SecretString": version.text, "VersionId": version.id, "CreatedDate": moment(version.created_at)}
+            return {
+                "SecretString": version.text,
+                "VersionId": version.id,
+                "VersionStages": state.labels_of(version.id),
+                "CreatedDate": moment(version.created_at),
+            }
 
         return self._reach("GetSecretValue", SecretId, read)
 
@@ -156,7 +178,14 @@ class Client:
 
         def read(secret: Secret, seen_at: float) -> dict[str, object]:
             state = secret.seen(seen_at)
-            listed = [{"VersionId": each, "VersionStages": state.labels_of(each)} for each in state.versions]
+            listed = [
+                {
+                    "VersionId": each.id,
+                    "VersionStages": state.labels_of(each.id),
+                    "CreatedDate": moment(each.created_at),
+                }
+                for each in state.versions.values()
+            ]
             return {"Versions": [each for each in listed if each["VersionStages"] or IncludeDeprecated][:MaxResults]}
 
         return self._reach("ListSecretVersionIds", SecretId, read)
@@ -167,12 +196,13 @@ class Client:
         SecretId: str,  # noqa: N803
         SecretString: str,  # noqa: N803
         ClientRequestToken: str = "",  # noqa: N803
+        VersionStages: Sequence[str] = (CURRENT,),  # noqa: N803
     ) -> dict[str, object]:
-        """Put a value; botocore makes up an id where there is none."""
+        """Put a value under one label; botocore makes up an id where there is none."""
         version_id = ClientRequestToken or str(uuid4())
 
         def write(secret: Secret, now: float) -> dict[str, object]:
-            secret.put(version_id, SecretString, now)
+            secret.put(version_id, SecretString, now, *VersionStages)
             return {"VersionId": version_id}
 
         return self._reach("PutSecretValue", SecretId, write)

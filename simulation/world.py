@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, cast
 import requests
 
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
-from mx_token_rotator.refresh import LONGEST_LAG, Request, Rotator, Rules
+from mx_token_rotator.refresh import LONGEST_LAG, Outcome, Request, Rotator, Rules
+from mx_token_rotator.rotation import Rotation, Step
+from mx_token_rotator.tokens import AccessToken
 from mx_token_rotator.vault import (
     REJECTED,
     SecretsManagerVault,
@@ -36,6 +39,7 @@ ACCOUNT = "moviexchange/production"
 CLIENT_IDS = ("Website", "Updater")
 SPARE_SECONDS = 5.0
 USERNAME = "user"
+STEPS = ("create", "set", "test", "finish")
 
 SELDOM = 0.1
 BY_HAND = "a person moves a label, forces, or revokes"
@@ -48,7 +52,7 @@ class World:
     vault = SecretsManagerVault
     moviexchange = MovieXchangeOverHttps
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one for each thing that worlds differ in
         self,
         seed: int,
         climate: Climate,
@@ -56,6 +60,7 @@ class World:
         promise: Promise = DEFAULTS,
         keep_refresh_token: bool = False,
         revokes_older: bool = False,
+        native_rotation: bool = False,
     ) -> None:
         """Make the stack, empty; nothing happens yet."""
         self.engine = Engine()
@@ -72,7 +77,10 @@ class World:
         self.client = Client(self._call_secrets_manager)
         self.session = Session(self._call_moviexchange)
         self.invariants = Invariants(self)
-        self.serve = self.rotator().refresh
+        self.told = self.rotator()
+        self.serve = self._serve if native_rotation else self.told.refresh
+        self.native_rotation = native_rotation
+        self.rotating: set[str] = set()
         self.calling: Invocation
         """Whose turn it is."""
         self.steps_to_crash = 0
@@ -91,6 +99,8 @@ class World:
             for cache in CACHES:
                 app = App(self, client_id, cache)
                 self.engine.later(rng.expovariate(1 / app.seconds_between_calls), app.call)
+            if self.native_rotation:
+                self.engine.later(rng.uniform(0, DAY), partial(self.rotate_now_and_then, client_id))
         if self.weather.climate.days_between == float("inf"):
             return
         for kind in w.STRETCHES:
@@ -162,6 +172,41 @@ class World:
         for client_id in CLIENT_IDS:
             self.wake(Request(client_id=client_id))
 
+    # Secrets Manager's rotation
+
+    def rotate_now_and_then(self, client_id: str) -> None:
+        """Rotate once a day on average: by the schedule, and when somebody asks for it."""
+        self.rotate(client_id)
+        self.engine.later(self.weather.rng.expovariate(1 / DAY), partial(self.rotate_now_and_then, client_id))
+
+    def rotate(self, client_id: str) -> None:
+        """Begin a rotation, if none is under way (RotateSecret); it goes on by itself."""
+        if client_id not in self.rotating:
+            self.rotating.add(client_id)
+            self.engine.start(partial(self._rotate, client_id))
+
+    def _rotate(self, client_id: str) -> None:
+        """Have the function take the four steps; all are tried again a few times if one fails (AWS's guide)."""
+        began = self.engine.now
+        version_id = self.tokens[client_id].begin_rotation(f"rotation-{client_id}-{began}", began)
+        for _ in range(3):
+            if all(self._step(Step(name=name, client_id=client_id, version_id=version_id)) for name in STEPS):
+                break
+            self.engine.wait(self.weather.rng.uniform(1.0, 10 * MINUTE))
+        self.rotating.discard(client_id)
+        self.invariants.rotated(client_id, version_id, began)
+
+    def _step(self, step: Step) -> bool:
+        """Have the function take a step, at times twice; tell whether it ended well."""
+        request = Request(client_id=step.client_id)
+        times = 2 if self.weather.happens() else 1
+        invocations = [Invocation(self, request, step=step) for _ in range(times)]
+        for invocation in invocations:
+            self.engine.wait(self.weather.rng.uniform(0.05, 1.0))
+            invocation.started = self.engine.now
+            invocation.run()
+        return invocations[-1].outcome is not None
+
     # The function
 
     def rules(self) -> Rules:
@@ -192,6 +237,21 @@ class World:
             observe=lambda _: None,
             report=lambda _: None,
         )
+
+    def _serve(self, request: Request) -> Outcome:
+        """Do for a request what the handler does where Secrets Manager rotates."""
+        outcome = self.told.refresh(request)
+        if outcome.outcome == "refreshed":
+            self._rotation([]).give_way(request.client_id)
+        return outcome
+
+    def take(self, step: Step) -> Outcome:
+        """Take a step, as the handler does."""
+        return self._rotation([]).take(step)
+
+    def _rotation(self, seen: list[AccessToken | None]) -> Rotation:
+        vault = cast("SecretsManagerVault", self.told.vault)
+        return Rotation(rotator=replace(self.told, observe=seen.append), vault=vault, observed=seen)
 
     # Whoever calls has its own clock and its own end.
 

@@ -6,6 +6,7 @@ value is refused, and reads lag behind writes.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,12 +21,14 @@ from local.document import placed
 from mx_token_rotator.errors import RotatorError, TokenRefused, VaultFailed
 from mx_token_rotator.moviexchange import MovieXchangeOverHttps
 from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
+from mx_token_rotator.rotation import Step
 from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersions, Published
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
 from simulation import weather as w
 from simulation.engine import moment
 from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, reproducible, tolerance_table
 from simulation.invariants import Invariant, Violation
+from simulation.invocation import Invocation
 from simulation.promise import CACHES, DEFAULTS, Promise
 from simulation.runner import live, world
 from simulation.weather import FAIR, HOUR, MINUTE
@@ -240,6 +243,38 @@ class WritesWhatItReads(World):
             return published
 
 
+class LogsInForEachStep(World):
+    """A rotation is taken to begin with each step."""
+
+    class vault(SecretsManagerVault):  # noqa: N801
+        """Knows of no version that Secrets Manager made."""
+
+        def rotation_began(self, client_id: str, version_id: str) -> datetime | None:  # noqa: ARG002  not heeded
+            """Tell nothing."""
+            return None
+
+
+class LeavesTheRotationsVersion(World):
+    """A rotation's version has the token, and no label that tells so."""
+
+    class vault(SecretsManagerVault):  # noqa: N801
+        """Does not copy."""
+
+        def copy(self, token: AccessToken, version_id: str, *, instead_of: str) -> bool:  # noqa: ARG002  not heeded
+            """Do nothing."""
+            return False
+
+
+class LeavesItPending(World):
+    """A rotation that is over is still under way for Secrets Manager."""
+
+    class vault(SecretsManagerVault):  # noqa: N801
+        """Leaves AWSPENDING alone."""
+
+        def unstage(self, client_id: str, version_id: str) -> None:
+            """Do nothing."""
+
+
 class LetsErrorsThrough(World):
     """What botocore raises is not turned into an error of the house."""
 
@@ -335,6 +370,16 @@ def a_revoked_token(lived: World) -> None:
     lived.run(1)
 
 
+def a_rotation(lived: World) -> None:
+    """Have Secrets Manager rotate, and take the first step twice."""
+    lived.engine.run(HOUR)
+    lived.rotate(WEBSITE)
+    lived.engine.run(2 * HOUR)
+    step = Step(name="create", client_id=WEBSITE, version_id=f"rotation-{WEBSITE}-{HOUR}")
+    lived.engine.start(Invocation(lived, Request(client_id=WEBSITE), step=step).run)
+    lived.run(1)
+
+
 def many_at_once_where_log_ins_revoke(lived: World) -> None:
     """Force tokens within a second, again and again."""
     lived.account.revokes_older = True
@@ -360,6 +405,9 @@ BROKEN: list[tuple[type[World], Callable[[World], None], Invariant]] = [
     (HearsNoReports, a_revoked_token, Invariant.REPORTED),
     (LetsFirstComeFirst, many_at_once_where_log_ins_revoke, Invariant.WORKS),
     (IsWedgedByAFailure, a_failing_secrets_manager, Invariant.REPAIRS),
+    (LogsInForEachStep, a_rotation, Invariant.ROTATED_ONCE),
+    (LeavesTheRotationsVersion, a_rotation, Invariant.ROTATED),
+    (LeavesItPending, a_rotation, Invariant.NONE_PENDING),
 ]
 
 
@@ -368,7 +416,7 @@ def test_a_story_that_is_broken_is_caught(
     broken: type[World], scene: Callable[[World], None], invariant: Invariant
 ) -> None:
     """Each invariant can fail, and says by its name which one it is."""
-    lived = broken(1, FAIR)
+    lived = broken(1, FAIR, native_rotation=scene is a_rotation)
     lived.invariants.is_strict = False
     lived.live()
     scene(lived)
@@ -384,7 +432,7 @@ def test_each_invariant_has_a_story_that_breaks_it() -> None:
 @pytest.mark.parametrize("scene", dict.fromkeys(scene for _, scene, _ in BROKEN))
 def test_the_story_as_it_is_survives_the_same(scene: Callable[[World], None]) -> None:
     """It is the breakage that is caught, and not the scene."""
-    lived = World(1, FAIR)
+    lived = World(1, FAIR, native_rotation=scene is a_rotation)
     lived.live()
     scene(lived)
 
@@ -399,11 +447,11 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
 
     lived: World
 
-    @initialize(seed=st.integers(0, 10_000), keep=st.booleans(), revokes=st.booleans())
-    def begin(self, seed: int, *, keep: bool, revokes: bool) -> None:
+    @initialize(seed=st.integers(0, 10_000), keep=st.booleans(), revokes=st.booleans(), rotates=st.booleans())
+    def begin(self, seed: int, *, keep: bool, revokes: bool, rotates: bool) -> None:
         """Deploy the stack and fill the credentials."""
         climate = replace(w.ROUGH, days_between=float("inf"), chance=0.0)
-        self.lived = World(seed, climate, keep_refresh_token=keep, revokes_older=revokes)
+        self.lived = World(seed, climate, keep_refresh_token=keep, revokes_older=revokes, native_rotation=rotates)
         self.lived.live()
 
     @rule(minutes=st.integers(1, 600))
@@ -432,6 +480,12 @@ class AnythingInAnyOrder(RuleBasedStateMachine):
         """Invoke, more than once at the same time."""
         for _ in range(times):
             self.lived.insist_on(request)
+
+    @rule()
+    def rotate(self) -> None:
+        """Have Secrets Manager rotate, if it does in this world."""
+        if self.lived.native_rotation:
+            self.lived.rotate(WEBSITE)
 
     @rule()
     def report(self) -> None:
@@ -463,10 +517,11 @@ def test_whatever_is_thought_of_every_invariant_holds() -> None:
 
 
 def test_a_world_is_drawn_with_what_its_seed_says() -> None:
-    """Some have fair weather, some keep refresh tokens, some revoke older tokens, and settings differ."""
+    """Some have fair weather, keep refresh tokens, revoke older ones, have Secrets Manager rotate; settings differ."""
     worlds = [world(seed) for seed in range(32)]
     drawn = [
-        (each.weather.climate, each.promise, each.keep_refresh_token, each.account.revokes_older) for each in worlds
+        (each.weather.climate, each.promise, each.keep_refresh_token, each.account.revokes_older, each.native_rotation)
+        for each in worlds
     ]
 
-    assert [len({str(draw) for draw in draws}) for draws in zip(*drawn, strict=True)] == [2, 6, 2, 2]
+    assert [len({str(draw) for draw in draws}) for draws in zip(*drawn, strict=True)] == [2, 6, 2, 2, 2]

@@ -83,7 +83,7 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
     if outcome.outcome == "refreshed":
         count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
         if settings.native_rotation and isinstance(asked, Request):
-            rotation.end(asked.client_id)  # what a rotation had copied is not published any more
+            rotation.give_way(asked.client_id)
     return outcome
 
 

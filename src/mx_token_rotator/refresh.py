@@ -101,7 +101,6 @@ class Kept(StrEnum):
     UNVERIFIED = "unverified"
     SUPERSEDED = "superseded"
     STALE_READ = "stale read"
-    ROTATED = "rotated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,7 @@ class Request:
     force: bool = False
     dry_run: bool = False
     rotation_began: datetime | None = None
-    """When Secrets Manager began to rotate the token secret: what was issued before is due. No event bears it."""
+    """When Secrets Manager began to rotate the token secret: an older version is due. No event bears it."""
 
     @classmethod
     def parse(cls, event: object, client_ids: Collection[str]) -> Self:
@@ -193,7 +192,7 @@ def decide(  # noqa: PLR0911  one return for each reason, in the order in which 
         return Due.CREDENTIALS_CHANGED
     if published.token.is_past(rules.refresh_at_percent, now):
         return Due.EXPIRING
-    if request.rotation_began and published.token.issued_at < request.rotation_began:
+    if published.is_older_than(request.rotation_began):
         return Due.ROTATION
     if request.force:
         return Due.FORCED

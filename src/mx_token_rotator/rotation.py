@@ -1,15 +1,15 @@
 """Secrets Manager's own rotation of a token secret, in its four steps.
 
-It asks for nothing but what a tick does: look, and move what is published to what should be. So a rotation adds a
-version of Secrets Manager's to what the story publishes, and nothing waits in that version to be published:
+The story publishes; a rotation only has a version of Secrets Manager's own take the place of the one that the story
+published. So nothing waits to be published, and a step that comes twice, late or never does no harm:
 
-createSecret  refreshes, if the token is older than the rotation, and copies what is published into its version
+createSecret  refreshes, if what is published is older than the rotation, and moves AWSCURRENT to a copy of it
 setSecret     has nothing to do: movieXchange issued the token, and knows it
 testSecret    has nothing to do: the story shows each token to movieXchange before it publishes it
-finishSecret  moves AWSCURRENT to the copy, if that is still what is published
+finishSecret  takes AWSPENDING away, as does a step that fails, and whoever publishes another token
 
-A step that comes twice, late, or after another publication finds that, and does no harm. Whatever fails or comes second
-takes AWSPENDING away, so that it is in nobody's way.
+Secrets Manager begins no rotation while AWSPENDING is on another version than AWSCURRENT (RotateSecret's API
+reference).
 """
 
 import re
@@ -35,20 +35,14 @@ class RotatedVault(Protocol):
         It does so before it calls the first step.
         """
 
-    def stage(self, token: AccessToken, version_id: str) -> bool:
-        """Put a token into a rotation's version, beside what is published; False where it has another value."""
+    def copy(self, token: AccessToken, version_id: str, *, instead_of: str) -> bool:
+        """Put a published token into a rotation's version and move AWSCURRENT there, unless another is in the way."""
 
-    def staged(self, client_id: str, version_id: str) -> AccessToken | None:
-        """Read the token in a version, whatever its labels; None where there is none."""
+    def pending(self, client_id: str) -> str | None:
+        """Tell which version bears AWSPENDING; None where none does."""
 
-    def promote(self, client_id: str, version_id: str, *, instead_of: str) -> bool:
-        """Move AWSCURRENT from one version to another; False where it had gone from there."""
-
-    def end_rotation(self, client_id: str) -> None:
-        """Take AWSPENDING from whichever version bears it.
-
-        Secrets Manager begins no rotation while an older one does (RotateSecret's API reference).
-        """
+    def unstage(self, client_id: str, version_id: str) -> None:
+        """Take AWSPENDING from a version, if it bears it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,53 +81,45 @@ class Rotation:
     observed: Sequence[AccessToken | None]
 
     def take(self, step: Step) -> Outcome:
-        """Take one step. Raises what `Rotator.refresh` does; a step that fails ends the rotation."""
+        """Take one step. Raises what `Rotator.refresh` does."""
         try:
-            match step.name:
-                case "create":
-                    return self._create(step)
-                case "finish":
-                    return self._finish(step)
-                case _:
-                    return self._look(step)
+            if step.name == "create":
+                return self._create(step)
+            if step.name == "finish":
+                self._end(step.client_id, step.version_id)
+            return self._look(step)
         except Exception:
-            self.end(step.client_id)
+            self._end(step.client_id, step.version_id)
             raise
 
-    def end(self, client_id: str) -> None:
-        """Leave nothing that could be in the way of the next rotation; a failure of this is reported."""
+    def give_way(self, client_id: str) -> None:
+        """End a rotation that did not come to its end before another token was published; a failure is reported."""
         try:
-            self.vault.end_rotation(client_id)
+            pending = self.vault.pending(client_id)
         except VaultFailed as failure:
             self.rotator.report(failure)
+        else:
+            if pending:
+                self._end(client_id, pending)
 
     def _create(self, step: Step) -> Outcome:
         began = self.vault.rotation_began(step.client_id, step.version_id) or self.rotator.clock()
-        # A token's times are whole seconds.
-        outcome = self.rotator.refresh(Request(client_id=step.client_id, rotation_began=began.replace(microsecond=0)))
+        outcome = self.rotator.refresh(Request(client_id=step.client_id, rotation_began=began))
         token = self.observed[-1]
         if token is None or (outcome.outcome == "kept" and outcome.reason not in {Kept.FRESH, Kept.SUPERSEDED}):
             raise MovieXchangeUnavailable(f"The rotation brought no other token: {outcome.reason}")
-        if not self.vault.stage(token, step.version_id):
-            self.end(step.client_id)
+        published = str(outcome.version_id)
+        if published != step.version_id and self.vault.copy(token, step.version_id, instead_of=published):
+            return replace(outcome, version_id=step.version_id)
         return outcome
 
     def _look(self, step: Step) -> Outcome:
-        return Outcome.of(Request(client_id=step.client_id), Kept.FRESH, self._published(step))
-
-    def _finish(self, step: Step) -> Outcome:
-        published, reason = self._published(step), Kept.SUPERSEDED
-        if published and published.token and published.token == self.vault.staged(step.client_id, step.version_id):
-            if published.version_id == step.version_id or self.vault.promote(
-                step.client_id, step.version_id, instead_of=published.version_id
-            ):
-                reason, published = Kept.ROTATED, replace(published, version_id=step.version_id)
-            else:
-                published = self._published(step)
-        self.end(step.client_id)
-        return Outcome.of(Request(client_id=step.client_id), reason, published)
-
-    def _published(self, step: Step) -> Published | None:
         published = self.vault.published(step.client_id)
         self.rotator.observe(published.token if published else None)
-        return published
+        return Outcome.of(Request(client_id=step.client_id), Kept.FRESH, published)
+
+    def _end(self, client_id: str, version_id: str) -> None:
+        try:
+            self.vault.unstage(client_id, version_id)
+        except VaultFailed as failure:
+            self.rotator.report(failure)

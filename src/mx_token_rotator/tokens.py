@@ -154,6 +154,12 @@ class Published:
 
     version_id: str
     token: AccessToken | None
+    created_at: datetime | None = field(default=None, compare=False)
+    """When the version was made, by Secrets Manager's clock; None where that has not been read."""
+
+    def is_older_than(self, moment: datetime | None) -> bool:
+        """Whether this version was made before a moment, if there is one; both by Secrets Manager's clock."""
+        return moment is not None and (self.created_at is None or self.created_at < moment)
 
     def is_running_out(self, now: datetime) -> bool:
         """Whether apps have nothing usable, or not for long: less than a quarter of the token's life is left."""

@@ -4,7 +4,7 @@ botocore's exceptions end here. Their messages may quote what was sent, so only 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
@@ -80,8 +80,9 @@ class SecretsManagerVault:
         value = self._value(token_secret(self._account, client_id))
         if value is None:
             return None
-        text, version_id, _ = value
-        return Published(version_id=version_id, token=AccessToken.parse(text, client_id=client_id))
+        text, version_id, created_at = value
+        token = AccessToken.parse(text, client_id=client_id)
+        return Published(version_id=version_id, token=token, created_at=created_at)
 
     def credentials_versions(self) -> CredentialsVersions:
         """Tell the versions of the credentials without reading them."""
@@ -126,45 +127,40 @@ class SecretsManagerVault:
         """
         return self._versions(token_secret(self._account, client_id)).get(version_id, {}).get("CreatedDate")
 
-    def stage(self, token: AccessToken, version_id: str) -> bool:
-        """Put a token into a rotation's version, beside what is published; False where it has another value."""
+    def copy(self, token: AccessToken, version_id: str, *, instead_of: str) -> bool:
+        """Put a published token into a rotation's version and move AWSCURRENT there, unless another is in the way.
+
+        Secrets Manager takes no label from a version that does not bear it (UpdateSecretVersionStage's API reference).
+        """
         name = token_secret(self._account, token.client_id)
         put = {"SecretId": name, "SecretString": token.document(), "ClientRequestToken": version_id}
+        move = {"MoveToVersionId": version_id, "RemoveFromVersionId": instead_of}
         try:
             self._call(
                 "PutSecretValue", name, lambda: self._client.put_secret_value(**put, VersionStages=["AWSPENDING"])
             )
+            self._label(name, "AWSCURRENT", within=self.LONGEST_CALL, **move)
         except _VersionTaken:
             return False
-        return True
-
-    def staged(self, client_id: str, version_id: str) -> AccessToken | None:
-        """Read the token in a version, whatever its labels; None where there is none."""
-        value = self._value(token_secret(self._account, client_id), VersionId=version_id)
-        return AccessToken.parse(value[0], client_id=client_id) if value else None
-
-    def promote(self, client_id: str, version_id: str, *, instead_of: str) -> bool:
-        """Move AWSCURRENT from one version to another; False where it had gone from there.
-
-        Secrets Manager refuses to take a label from a version that does not bear it (UpdateSecretVersionStage's API
-        reference).
-        """
-        move = {"MoveToVersionId": version_id, "RemoveFromVersionId": instead_of}
-        try:
-            self._label(token_secret(self._account, client_id), "AWSCURRENT", within=self.LONGEST_CALL, **move)
         except VaultFailed:
-            now = self.published(client_id)
-            if now and now.version_id == instead_of:
+            now = self.published(token.client_id)
+            if now is None or now.version_id == instead_of:
                 raise
-            return now is not None and now.version_id == version_id
+            return now.version_id == version_id
         return True
 
-    def end_rotation(self, client_id: str) -> None:
-        """Take AWSPENDING from whichever version bears it."""
+    def pending(self, client_id: str) -> str | None:
+        """Tell which version bears AWSPENDING; None where none does."""
+        return self._bearer("AWSPENDING", self._versions(token_secret(self._account, client_id), within=self.ASIDE))
+
+    def unstage(self, client_id: str, version_id: str) -> None:
+        """Take AWSPENDING from a version, if it bears it."""
         name = token_secret(self._account, client_id)
-        for version_id, version in self._versions(name, within=self.ASIDE).items():
-            if "AWSPENDING" in version.get("VersionStages", []):
-                self._label(name, "AWSPENDING", within=self.ASIDE, RemoveFromVersionId=version_id)
+        try:
+            self._label(name, "AWSPENDING", within=self.ASIDE, RemoveFromVersionId=version_id)
+        except VaultFailed:
+            if self.pending(client_id) == version_id:
+                raise
 
     def safety_net(self, client_id: str) -> SafetyNet:
         """Read the refresh token that is kept for a client ID."""
@@ -203,10 +199,8 @@ class SecretsManagerVault:
             self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put), within=within)
         except _VersionTaken:
             versions = self._versions(name)
-            bearers = (each for each, version in versions.items() if "AWSCURRENT" in version.get("VersionStages", []))
-            current = next(bearers, None)
             # Reads lag behind writes: a list without the id is older than the one who took it.
-            was_moved_back = version_id in versions and current == after
+            was_moved_back = version_id in versions and self._bearer("AWSCURRENT", versions) == after
             if not was_moved_back:
                 return None
             return self._follow(name, after, text, within=within, attempt=attempt + 1)
@@ -235,14 +229,18 @@ class SecretsManagerVault:
         next_page = answer.get("NextToken")
         return versions | self._versions(name, within=within, NextToken=next_page) if next_page else versions
 
-    def _value(self, name: str, *, within: float = LONGEST_CALL, **version: str) -> tuple[str, str, datetime] | None:
+    @staticmethod
+    def _bearer(label: str, versions: "Mapping[str, SecretVersionsListEntryTypeDef]") -> str | None:
+        return next((each for each, version in versions.items() if label in version.get("VersionStages", [])), None)
+
+    def _value(self, name: str, *, within: float = LONGEST_CALL) -> tuple[str, str, datetime] | None:
         """Read a secret's text, version, and when that was made; None where nobody has put a value yet.
 
         An empty text, or none, is no value either: MiniStack answers so for a secret that was made without a value.
         """
         try:
             answer = self._call(
-                "GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name, **version), within=within
+                "GetSecretValue", name, lambda: self._client.get_secret_value(SecretId=name), within=within
             )
         except _NoValueYet:
             return None
