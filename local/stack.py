@@ -107,7 +107,7 @@ class Stack:
         template = self.aws.folder / "build" / "template.yaml"
         if self.parameters.get("NativeRotation") == "true":
             without = re.sub(
-                r"^ {6}Rotation&\{ClientId\}:\n(?: {8}.*\n)+", "", template.read_text(), flags=re.MULTILINE
+                r"^ {4}Rotation&\{ClientId\}:\n(?: {6}.*\n)+", "", template.read_text(), flags=re.MULTILINE
             )
             template = template.with_name("without-rotation-schedules.yaml")
             template.write_text(without)

@@ -225,6 +225,98 @@ def test_new_credentials_are_tried_whatever_became_of_those_before(fresh: Rotato
     assert fresh(REQUEST)["reason"] == "credentials changed"
 
 
+STEP = {
+    "SecretId": f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{TOKEN_SECRET}-AbCdEf",
+    "ClientRequestToken": "11111111-2222-4333-8444-555555555555",
+}
+
+
+@pytest.fixture
+def rotating(fresh: Rotator, monkeypatch: pytest.MonkeyPatch) -> Rotator:
+    """Give the function of a stack that has Secrets Manager rotate."""
+    monkeypatch.setenv("NATIVE_ROTATION", "true")
+    return fresh
+
+
+def test_the_first_step_of_a_rotation_refreshes_the_token(rotating: Rotator) -> None:
+    """The outcome tells of the version that Secrets Manager waits for."""
+    outcome = rotating(STEP | {"Step": "createSecret"})
+
+    assert (outcome["outcome"], outcome["reason"], outcome["version_id"]) == (
+        "refreshed",
+        "rotation",
+        STEP["ClientRequestToken"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        (
+            "createSecret",
+            [
+                *("ListSecretVersionIds", "GetSecretValue", "DescribeSecret", "GetSecretValue", "PutSecretValue"),
+                *("PutSecretValue", "UpdateSecretVersionStage"),
+            ],
+        ),
+        ("setSecret", ["GetSecretValue"]),
+        ("testSecret", ["GetSecretValue"]),
+    ],
+)
+def test_a_step_makes_these_calls(rotating: Rotator, name: str, calls: list[str]) -> None:
+    """The first one does it all; when the rotation began, it is told by the list of versions."""
+    rotating(STEP | {"Step": name})
+
+    assert rotating.calls == calls
+
+
+def test_the_last_step_takes_a_label_away_and_looks(rotating: Rotator) -> None:
+    """It is over."""
+    rotating(STEP | {"Step": "createSecret"})
+    rotating(STEP | {"Step": "finishSecret"})
+
+    assert rotating.calls == ["UpdateSecretVersionStage", "GetSecretValue"]
+
+
+@pytest.mark.parametrize("name", ["createSecret", "finishSecret"])
+def test_a_step_emits_what_a_request_does(rotating: Rotator, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The life that is left with each step, and a refresh with the first."""
+    capsys.readouterr()
+    rotating(STEP | {"Step": name})
+
+    assert set(metrics(capsys.readouterr().out)) == {"TokenSecondsRemaining"} | (
+        {"TokenRefreshed"} if name == "createSecret" else set()
+    )
+
+
+def test_a_step_that_fails_is_counted(
+    rotating: Rotator, mx: MovieXchangeStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Secrets Manager and the alarms hear of it."""
+    mx.password = "changed"
+    capsys.readouterr()
+    with pytest.raises(CredentialsRejected):
+        rotating(STEP | {"Step": "createSecret"})
+
+    assert metrics(capsys.readouterr().out)["TokenRefreshFailed"][0]["Error"] == "CredentialsRejected"
+
+
+def test_a_step_is_no_request_where_secrets_manager_does_not_rotate(fresh: Rotator) -> None:
+    """It is off by default."""
+    with pytest.raises(RequestInvalid, match="unknown member"):
+        fresh(STEP | {"Step": "createSecret"})
+
+
+def test_a_refresh_looks_for_a_rotation_to_end_where_secrets_manager_rotates(rotating: Rotator) -> None:
+    """One call more, for what a rotation that broke off may have left."""
+    rotating({**REQUEST, "force": True})
+
+    assert rotating.calls == [
+        *("GetSecretValue", "DescribeSecret", "GetSecretValue", "PutSecretValue"),
+        "ListSecretVersionIds",
+    ]
+
+
 @pytest.fixture
 def netted(filled: Rotator, mx: MovieXchangeStandIn, monkeypatch: pytest.MonkeyPatch) -> Rotator:
     """Give the function with a token that is due, a refresh token that is kept, and a password that was changed."""
