@@ -491,6 +491,15 @@ def test_a_refresh_token_is_kept_with_all_that_it_takes_to_use_it() -> None:
     assert scene.vault.kept == a_refresh_token(refresh_token="kept")
 
 
+def test_a_rotation_alone_is_no_reason_to_use_the_refresh_token() -> None:
+    """The token is not due, and the credentials' trouble is what must be told."""
+    scene = netted(ISSUED_AT)
+    with pytest.raises(CredentialsRejected):
+        scene.refresh(Request(client_id=CLIENT_ID, rotation_began=ISSUED_AT))
+
+    assert scene.mx.calls == ["log_in"]
+
+
 def test_without_the_option_no_refresh_token_is_kept() -> None:
     """It is off by default, and nothing of it is there."""
     scene = Scene(mx=FakeMovieXchange(a_token(access_token="another"), refresh_token="kept"))
@@ -703,6 +712,7 @@ def test_a_request_is_taken(event: object, request_: Request) -> None:
         ({"client_id": CLIENT_ID, "rejected_version": "v" * 65}, "rejected_version"),
         ({"client_id": CLIENT_ID, "rejected_version": "version-1", "force": True}, "rejected_version"),
         ({"client_id": CLIENT_ID, "forced": "canary"}, "unknown member 'forced'"),
+        ({"client_id": CLIENT_ID, "rotation_began": "canary"}, "unknown member 'rotation_began'"),
         ({"client_id": CLIENT_ID, "é\n" * 99: "canary"}, r"unknown member '\xe9\n\xe9\n"),
     ],
 )

@@ -50,6 +50,7 @@ class Rotated:
     trouble: dict[str, str] = field(default_factory=dict)
     between: dict[str, Callable[[], object]] = field(default_factory=dict)
     reported: list[RotatorError] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Fill the credentials, and publish a token."""
@@ -70,6 +71,7 @@ class Rotated:
     def reach(self, operation: str, name: str, act: Callable[[Secret, float], dict[str, object]]) -> dict[str, object]:
         """Call Secrets Manager; another may come first, and a call may fail."""
         self.now += 1.0
+        self.calls.append(operation)
         self.between.pop(operation, lambda: None)()
         if operation in self.trouble:
             raise failure(operation, self.trouble[operation])
@@ -181,6 +183,16 @@ def test_steps_that_come_again_log_in_once(rotated: Rotated, names: tuple[str, .
     rotated.take(*names)
 
     assert rotated.mx.calls == ["log_in", "verify another"]
+
+
+def test_a_first_step_that_comes_again_writes_nothing(rotated: Rotated) -> None:
+    """It reads when the rotation began, and that what is published is no older."""
+    rotated.begin()
+    rotated.take("create")
+    rotated.calls.clear()
+    rotated.take("create")
+
+    assert rotated.calls == ["ListSecretVersionIds", "GetSecretValue", "DescribeSecret"]
 
 
 def test_a_token_that_was_published_since_is_the_rotations(rotated: Rotated) -> None:
@@ -368,7 +380,7 @@ def test_what_else_secrets_manager_sends_is_left_alone() -> None:
         ("SecretId", ARN.replace("staging", "production")),
         ("SecretId", ARN + "2"),
         ("SecretId", None),
-        *(("ClientRequestToken", value) for value in ("", "x" * 31, "x" * 65, VERSION + "\n", None, 4)),
+        *(("ClientRequestToken", value) for value in ("", "x" * 31, "x" * 65, VERSION + "\n", VERSION + "/", None, 4)),
     ],
 )
 def test_a_step_that_is_none_of_ours_names_its_member(member: str, value: object) -> None:

@@ -179,6 +179,24 @@ def test_what_is_published_runs_out_in_its_last_quarter(
     assert Published(version_id="v1", token=token).is_running_out(ISSUED_AT + after) is running_out
 
 
+@pytest.mark.parametrize(
+    ("created_at", "moment", "is_older"),
+    [
+        (ISSUED_AT, None, False),
+        (ISSUED_AT, ISSUED_AT, False),
+        (ISSUED_AT, ISSUED_AT + timedelta(milliseconds=1), True),
+        (None, ISSUED_AT, True),
+    ],
+)
+def test_a_version_is_older_than_what_came_after_it(
+    created_at: datetime | None, moment: datetime | None, *, is_older: bool
+) -> None:
+    """One that nobody has dated counts as old."""
+    version = Published(version_id="v1", token=a_token(), created_at=created_at)
+
+    assert version.is_older_than(moment) is is_older
+
+
 @pytest.mark.parametrize(("after", "left"), [(0, 43200), (43199, 1), (43200, 0), (50000, 0)])
 def test_the_seconds_that_are_left_end_at_0(after: int, left: int) -> None:
     """An ended token has no negative life."""
