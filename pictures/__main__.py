@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from pictures import flow, life, refresh
-from simulation.figures import DOCS, reproducible
+from simulation.figures import DOCS, save
 
 PICTURES = {"flow.svg": flow.picture, "life.svg": life.picture, "refresh.svg": refresh.picture}
 
 
 def draw(folder: Path) -> None:
-    """Put each into its file; the same template and code make the same bytes, whichever matplotlib draws them."""
-    with reproducible():
-        for name, picture in PICTURES.items():
-            picture().savefig(folder / name, metadata={"Date": None, "Creator": None})
+    """Put each into its file."""
+    for name, picture in PICTURES.items():
+        save(picture(), folder / name)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pictures.shapes import Arrow, Box, Point, canvas
-from pictures.wakeups import RESOURCES, TEMPLATE, wake_ups, written
+from pictures.wakeups import RESOURCES, SCHEDULE, TEMPLATE, WakeUp, wake_ups, written
 
 ACCOUNT = "{SecretPrefix}/{Environment}/"
 VERBS = {"secretsmanager:GetSecretValue": "reads", "secretsmanager:PutSecretValue": "writes"}
@@ -56,15 +56,21 @@ def boxes() -> list[Box]:
     ]
 
 
+def label(wake_up: WakeUp) -> str:
+    """Tell how often a schedule comes, or which event it is."""
+    if not wake_up.source.startswith(SCHEDULE):
+        return wake_up.detail_type
+    rate: str = TEMPLATE["Parameters"][wake_up.source.removeprefix(SCHEDULE)]["Default"]
+    return rate.replace("rate(", "every ").removesuffix(")")
+
+
 def wakings() -> list[Arrow]:
-    """Lead each wake-up to the rotator: by how often it comes, or by its event."""
-    made = []
-    for name, each in wake_ups(RESOURCES).items():
-        rate = each.source.removeprefix("schedule: ")
-        often = TEMPLATE["Parameters"].get(rate, {"Default": ""})["Default"].replace("rate(", "every ").rstrip(")")
-        points, at, align = WAKE_UPS[name]
-        made.append(Arrow(points, often or each.detail_type, at, align, wakes=True))
-    return made
+    """Lead each wake-up to the rotator. Raises KeyError for one that has no way."""
+    return [
+        Arrow(points, label(each), at, align, wakes=True)
+        for name, each in wake_ups(RESOURCES).items()
+        for points, at, align in [WAKE_UPS[name]]
+    ]
 
 
 def arrows() -> list[Arrow]:

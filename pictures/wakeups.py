@@ -14,6 +14,9 @@ TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"] | TEMPLATE["Resources"]["Fn::ForEach::ClientId"][2]
 del RESOURCES["Fn::ForEach::ClientId"]
 
+SCHEDULE = "schedule: "
+"""How the source of a schedule begins, before the parameter that is its rate."""
+
 PERMISSIONS = {"AWS::IAM::Role", "AWS::Lambda::Permission"}
 """They name the function too, but wake nobody."""
 
@@ -42,7 +45,7 @@ def written(value: Any) -> Any:  # noqa: ANN401  whatever YAML holds
 def of_schedule(properties: dict[str, Any]) -> WakeUp:
     """Read a schedule of EventBridge Scheduler, whose rate is a parameter."""
     return WakeUp(
-        source=f"schedule: {properties['ScheduleExpression']['Ref']}",
+        source=SCHEDULE + properties["ScheduleExpression"]["Ref"],
         detail_type="none",
         detail="none",
         sent=written(properties["Target"]["Input"]),

@@ -307,6 +307,22 @@ def test_each_link_of_the_docs_leads_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def anchors(path: Path) -> set[str]:
+    """Give the anchors that a code host makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md")]), ids=lambda path: path.name
+)
+def test_each_anchor_in_a_link_of_the_docs_is_a_heading(path: Path) -> None:
+    """A link into a document leads to its place."""
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text())
+
+    assert [(file, to) for file, to in links if to not in anchors(path.parent / file if file else path)] == []
+
+
 def test_each_promise_of_security_names_tests_that_are_there() -> None:
     """A promise is as good as what keeps it."""
     promises = table("security.md", "What is promised")
