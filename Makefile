@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate dashboard test lock clean
+.PHONY: environments scanners package sbom demo faults matrix simulate dashboard pictures test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -67,6 +67,10 @@ simulate: .venv/made-from.txt
 # Draws the dashboard for the docs, from simulated metrics.
 dashboard: .venv/made-from.txt
 	@PYTHONPATH=src .venv/bin/python -m simulation.dashboard
+
+# Draws how it works for the docs, from the template and the code.
+pictures: .venv/made-from.txt
+	@PYTHONPATH=src .venv/bin/python -m pictures
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from statistics import mean
 from textwrap import shorten
 
@@ -16,7 +15,7 @@ from mx_token_rotator.errors import RotatorError
 from mx_token_rotator.tokens import AccessToken
 from simulation import weather as w
 from simulation.engine import moment
-from simulation.figures import DOCS, reproducible
+from simulation.figures import DOCS, save
 from simulation.invocation import Invocation
 from simulation.weather import DAY, FAIR, HOUR
 from simulation.world import CLIENT_IDS, World
@@ -168,11 +167,5 @@ def picture(emitted: Emitted) -> Figure:
     return figure
 
 
-def save(path: Path) -> None:
-    """Put the picture into a file."""
-    with reproducible():
-        picture(eventful_days()).savefig(path, metadata={"Date": None})
-
-
 if __name__ == "__main__":
-    save(DOCS / "dashboard.svg")
+    save(picture(eventful_days()), DOCS / "dashboard.svg")

@@ -1,8 +1,6 @@
 """What an outage costs, for the docs: a table of what is promised, and a picture beside other ways to refresh."""
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -106,11 +104,10 @@ def picture(shares: list[list[float]]) -> Figure:
     return figure
 
 
-@contextmanager
-def reproducible() -> Iterator[None]:
-    """Have the same picture make the same file."""
+def save(drawn: Figure, path: Path) -> None:
+    """Put a picture into an SVG file; the same picture makes the same file."""
     with mpl.rc_context({"svg.hashsalt": "mx-token-rotator", "svg.fonttype": "none"}):
-        yield
+        drawn.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def clock(seconds: float) -> str:
@@ -137,5 +134,4 @@ def draw(console: Console) -> None:
         working = pool.map(share, *zip(*cases, strict=True))
         shares = list(track(working, "Drawing", len(cases), console=console))
     lines = [shares[at : at + len(OUTAGES)] for at in range(0, len(shares), len(OUTAGES))]
-    with reproducible():
-        picture(lines).savefig(DOCS / "outage.svg", metadata={"Date": None})
+    save(picture(lines), DOCS / "outage.svg")

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import tomllib
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from packaging.utils import canonicalize_name
 from local.aws import HOUSE
 from local.survival import HEAD, TRIALS
 from mx_token_rotator.errors import CredentialsInvalid, RotatorError, fill_command
-from mx_token_rotator.refresh import Rotator
+from mx_token_rotator.refresh import MEMBERS, Due, Kept, Rotator
+from mx_token_rotator.tokens import AccessToken
+from pictures.wakeups import RESOURCES, wake_ups
 
 ROOMS = HOUSE / "src" / "mx_token_rotator"
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 PYPROJECT = tomllib.loads((HOUSE / "pyproject.toml").read_text())
+WAKES = "What wakes the rotator"
 ALL = {"errors", "tokens", "settings", "refresh", "rotation", "deadline", "vault", "moviexchange", "session"}
 
 
@@ -193,6 +197,75 @@ def test_each_alarm_has_its_line_in_the_docs() -> None:
     assert {name: row[0].strip("`") for name, row in table("operating.md", "Alarms").items()} == alarms
 
 
+def test_each_wake_up_has_its_line_in_the_docs() -> None:
+    """The docs list by what the template has the function woken, what is matched and sent; people come last."""
+    said = {name: [cell.replace("`", "") for cell in row] for name, row in table("operating.md", WAKES).items()}
+    wakes = {name.replace("&{ClientId}", "…"): list(astuple(each)) for name, each in wake_ups(RESOURCES).items()}
+
+    assert list(said.items()) == [*wakes.items(), ("by hand", ["a person", "none", "none", "[a request](#requests)"])]
+
+
+def test_each_outcome_has_its_line_in_the_docs() -> None:
+    """The docs list every reason under its outcome, and what may stand before one."""
+    text = (HOUSE / "docs" / "operating.md").read_text().split("# Outcomes\n")[1].split("\n## ")[0]
+    said = re.findall(r"^\| (\S+) \| `([^`]+)` \|", text, re.MULTILINE)
+
+    assert said == [
+        *(("`refreshed`", each.value) for each in Due),
+        *(("`kept`", each.value) for each in Kept),
+        ("`kept`", "dry run: …"),
+        ("either", "refresh grant: …"),
+    ]
+
+
+def test_each_metric_has_its_line_in_the_docs() -> None:
+    """The docs list every metric that the function emits, with its dimensions."""
+    calls = [each for each in ast.walk(ast.parse((ROOMS / "handler.py").read_text())) if isinstance(each, ast.Call)]
+    emitted = {
+        str(ast.literal_eval(call.args[0])): [str(each.arg) for each in call.keywords]
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "count"
+    }
+    said = {name: re.findall(r"`(\w+)`", row[0]) for name, row in table("operating.md", "Metrics").items()}
+
+    assert said == emitted
+
+
+def test_each_member_of_a_request_has_its_line_in_the_docs() -> None:
+    """The docs list what a person may ask for."""
+    assert list(table("operating.md", "Requests")) == list(MEMBERS)
+
+
+def test_each_member_of_a_token_secret_has_its_use_in_the_docs() -> None:
+    """Whoever writes an application finds all of them."""
+    said = " ".join(table("reading-tokens.md", "Reading tokens"))
+
+    assert set(re.findall(r"\w+", said)) >= {each.name for each in fields(AccessToken)}
+
+
+def test_the_readme_shows_a_token_secret_as_it_is() -> None:
+    """Member by member, in the order in which they are written."""
+    (shown,) = re.findall(r'^\{\n  "access_token.*?^\}$', (HOUSE / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+    assert list(json.loads(shown)) == [each.name for each in fields(AccessToken)]
+
+
+def test_each_folder_of_code_is_in_the_house_in_ten_lines() -> None:
+    """The list names them all, and has ten lines."""
+    text = (HOUSE / "CONTRIBUTING.md").read_text().split("## The house in ten lines\n")[1].split("\n## ")[0]
+    folders = {path.parent.name for path in HOUSE.glob("*/__init__.py")} | {"src/mx_token_rotator"}
+
+    assert (folders - set(re.findall(r"`([\w/]+)`", text)), len(re.findall(r"^- ", text, re.MULTILINE))) == (set(), 10)
+
+
+@pytest.mark.parametrize("folder", ["simulation", "pictures"])
+def test_every_module_is_on_the_map_of_its_folder(folder: str) -> None:
+    """The package's docstring names each, and no other."""
+    names = re.findall(r"^(\w+)  +", (HOUSE / folder / "__init__.py").read_text(), re.MULTILINE)
+
+    assert sorted(names) == sorted({path.stem for path in (HOUSE / folder).glob("*.py")} - {"__init__"})
+
+
 def test_each_fault_has_its_row_in_the_docs() -> None:
     """What `make faults` throws is what its table tells of, each with all its cells."""
     said = {name: len(row) for name, row in table("faults.md", "What each fault does").items()}
@@ -235,6 +308,22 @@ def test_each_link_of_the_docs_leads_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def anchors(path: Path) -> set[str]:
+    """Give the anchors that a code host makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*HOUSE.glob("*.md"), *(HOUSE / "docs").glob("*.md")]), ids=lambda path: path.name
+)
+def test_each_anchor_in_a_link_of_the_docs_is_a_heading(path: Path) -> None:
+    """A link into a document leads to its place."""
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text())
+
+    assert [(file, to) for file, to in links if to not in anchors(path.parent / file if file else path)] == []
+
+
 def test_each_promise_of_security_names_tests_that_are_there() -> None:
     """A promise is as good as what keeps it."""
     promises = table("security.md", "What is promised")
@@ -259,7 +348,8 @@ def is_test(where: tuple[str, str]) -> bool:
 
 def test_each_target_of_make_that_is_named_is_there() -> None:
     """The docs and the code name none that was renamed or never made."""
-    places = [*HOUSE.glob("*.md"), *HOUSE.glob("docs/*.md"), *HOUSE.glob("local/*.py"), *HOUSE.glob("simulation/*.py")]
+    texts, sources = ("*.md", "docs/*.md"), ("local/*.py", "simulation/*.py", "pictures/*.py")
+    places = [path for pattern in texts + sources for path in HOUSE.glob(pattern)]
     named = {name for path in places for name in re.findall(r"(?:`|^|by )make (\w+)", path.read_text(), re.MULTILINE)}
     targets = set(re.findall(r"^(\w+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -21,7 +22,7 @@ from local.aws import HOUSE, KEY, LocalAws
 from local.faults import oauth_error, status, times
 from local.mx import MovieXchangeStandIn
 from local.stack import UPDATER, WEBSITE, Stack
-from mx_token_rotator.__main__ import main
+from mx_token_rotator.__main__ import AwsSaysNo, main
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.stack import DeployedStack, InvocationFailed, explained, token_status
 from tests.leaks import leaks
@@ -361,6 +362,23 @@ def documented() -> dict[str, set[str]]:
 def test_each_command_has_its_line_in_the_docs() -> None:
     """And no other."""
     assert documented().keys() == main.commands.keys()
+
+
+def test_the_docs_name_the_options_that_every_command_takes() -> None:
+    """And the stack that is meant without one."""
+    (line,) = re.findall(r"^Each takes .*$", (HOUSE / "docs" / "operating.md").read_text(), re.MULTILINE)
+    common = set.intersection(*({each.opts[0] for each in command.params} for command in main.commands.values()))
+    stack = {each.default for command in main.commands.values() for each in command.params if each.name == "name"}
+
+    assert (set(re.findall(r"`(--\w+)`", line)), set(re.findall(r"default `(.*?)`", line))) == (common, stack)
+
+
+def test_the_docs_name_the_exit_codes() -> None:
+    """Those of click, and the one that is ours."""
+    text = (HOUSE / "docs" / "operating.md").read_text().split("\n| exit code |")[1].split("\n## ")[0]
+    codes = {0, click.ClickException.exit_code, click.UsageError.exit_code, AwsSaysNo.exit_code}
+
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == codes
 
 
 @pytest.mark.usefixtures("stack")

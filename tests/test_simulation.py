@@ -26,7 +26,7 @@ from mx_token_rotator.tokens import AccessToken, Credentials, CredentialsVersion
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
 from simulation import weather as w
 from simulation.engine import moment
-from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, reproducible, tolerance_table
+from simulation.figures import OUTAGES, WAYS, TimerWorld, Way, failing, picture, save, tolerance_table
 from simulation.invariants import Invariant, Violation
 from simulation.invocation import Invocation
 from simulation.promise import CACHES, DEFAULTS, Promise
@@ -85,10 +85,7 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     """A line for each way, the same each time."""
     drawn = []
     for _ in range(2):
-        with reproducible():
-            picture([[float(at) for at in range(len(OUTAGES))]] * len(WAYS)).savefig(
-                tmp_path / "a.svg", metadata={"Date": None}
-            )
+        save(picture([[float(at) for at in range(len(OUTAGES))]] * len(WAYS)), tmp_path / "a.svg")
         drawn.append((tmp_path / "a.svg").read_text())
 
     assert drawn[0] == drawn[1]

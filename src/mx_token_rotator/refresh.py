@@ -5,7 +5,7 @@ Nothing here knows AWS, HTTP, the environment or a clock; they come in as roles.
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self, TypeVar
@@ -31,6 +31,9 @@ from mx_token_rotator.tokens import (
 
 LONGEST_LAG = timedelta(minutes=1)
 """After which a read of Secrets Manager is not stale any more; its documentation says eventually, which is seconds."""
+
+MEMBERS = ("client_id", "rejected_version", "force", "dry_run")
+"""What an event may bear."""
 
 Answer = TypeVar("Answer")
 
@@ -133,7 +136,7 @@ class Request:
         """
         if not isinstance(event, dict):
             raise RequestInvalid("The request is no JSON object")
-        unknown = sorted(event.keys() - ({each.name for each in fields(cls)} - {"rotation_began"}))
+        unknown = sorted(event.keys() - set(MEMBERS))
         if unknown:
             raise RequestInvalid(f"The request has the unknown member {unknown[0]!a:.60}")
         if event.get("client_id") not in list(client_ids):
