@@ -129,7 +129,9 @@ def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions, aske
     assert decided(permissions.callers, asked.by_callers()) == cells(CALLERS)
 
 
-def test_aws_serves_nobody_elses_rules_schedules_and_functions(permissions: Permissions, asked: Asked) -> None:
+def test_aws_serves_nobody_elses_rules_schedules_rotations_and_functions(
+    permissions: Permissions, asked: Asked
+) -> None:
     """Its services are let in for this stack and this account alone, so that nobody can use them as deputies."""
     assert decided(permissions.services, asked.by_services()) == cells(SERVICES)
 
