@@ -16,7 +16,7 @@ from local.stack import WEBSITE, Stack
 DOCUMENT = HOUSE / "docs" / "security.md"
 SECRETS_MANAGER = f"secretsmanager.{REGION}.amazonaws.com"
 NAMED = ("GetSecretValue", "DescribeSecret", "ListSecretVersionIds", "PutSecretValue")
-STAGES = ("REJECTED", "AWSCURRENT")
+STAGES = ("REJECTED", "AWSCURRENT", "AWSPENDING")
 OTHERS = (
     *("CancelRotateSecret", "CreateSecret", "DeleteResourcePolicy", "DeleteSecret", "GetResourcePolicy"),
     *("PutResourcePolicy", "RemoveRegionsFromReplication", "ReplicateSecretToRegions", "RestoreSecret", "RotateSecret"),
@@ -149,8 +149,9 @@ def rendered(columns: Iterable[str], rows: Matrix) -> str:
 
 
 def fullest(aws: LocalAws) -> Stack:
-    """Give a stack that has every policy: with a customer managed key, and a safety net."""
-    return Stack(aws, {"KmsKeyArn": KEY, "KeepRefreshToken": "true"}, name="permissions", client_ids=(WEBSITE, WEB))
+    """Give a stack that has every policy: with a customer managed key, a safety net, and rotation."""
+    options = {"KmsKeyArn": KEY, "KeepRefreshToken": "true", "NativeRotation": "true"}
+    return Stack(aws, options, name="permissions", client_ids=(WEBSITE, WEB))
 
 
 def tables(permissions: Permissions) -> dict[str, str]:

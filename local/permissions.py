@@ -68,6 +68,7 @@ class Permissions:
     def services(self) -> dict[str, Principal]:
         """Those whom AWS's own services call for."""
         rule, group = self.stack.resource("TokenRejectedFooTicketsWeb"), self.stack.name
+        tokens = f"secret:{self.stack.account}/tokens"
         return {
             "a rule of this stack": _service("events", f"rule/{rule}"),
             "a rule of another stack": _service("events", f"rule/x{rule}"),
@@ -75,6 +76,9 @@ class Permissions:
             "a schedule of this stack": _service("scheduler", f"schedule-group/{group}"),
             "a schedule of another stack": _service("scheduler", f"schedule-group/{group}-2"),
             "another account's schedule": _service("scheduler", f"schedule-group/{group}", ELSEWHERE),
+            "a rotation of a token secret": _service("secretsmanager", f"{tokens}/{WEBSITE}-AbCdEf"),
+            "a rotation of another secret": _service("secretsmanager", f"{tokens}-2/{WEBSITE}-AbCdEf"),
+            "another account's rotation": _service("secretsmanager", f"{tokens}/{WEBSITE}-AbCdEf", ELSEWHERE),
             "any function of this account": _service("lambda", "function:another"),
             "another account's function": _service("lambda", f"function:{group}", ELSEWHERE),
         }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from local.faults import MALFORMED, Fault, answer, down, raw, status, wire
 from mx_token_rotator.errors import (
@@ -17,10 +17,10 @@ from mx_token_rotator.errors import (
     TokenRefused,
     VaultFailed,
 )
-from mx_token_rotator.vault import credentials_secret
+from mx_token_rotator.vault import credentials_secret, token_secret
 from tests.doors import Door
 from tests.fakes import LIFETIME
-from tests.function import REQUEST
+from tests.function import CLIENT_ID, REQUEST
 
 
 def canary(name: str) -> str:
@@ -30,7 +30,11 @@ def canary(name: str) -> str:
 
 
 CANARIES = {
-    name: canary(name) for name in ("username", "password", "client_secret", "access_token", "refresh_token", "another")
+    name: canary(name)
+    for name in (
+        *("username", "password", "client_secret", "access_token", "refresh_token", "another"),
+        "rotation_token",  # Secrets Manager's own, in a step's event
+    )
 }
 CREDENTIALS = {name: CANARIES[name] for name in ("username", "password", "client_secret")}
 GRANT = {"token_type": "Bearer", **CANARIES, "expires_in": 43200}
@@ -60,7 +64,7 @@ class Case:
     name: str
     comes: str
     arrange: Callable[[Door], None] = plant
-    request: object = field(default_factory=lambda: REQUEST)
+    request: Callable[[Door], object] = lambda _: REQUEST
 
 
 def token_endpoint(fault: Fault) -> Callable[[Door], None]:
@@ -197,6 +201,62 @@ ARRANGED: list[tuple[str, Callable[[Door], None], str]] = [
 ]
 
 
+def step(name: str, version_id: str = "11111111-2222-4333-8444-555555555555") -> Callable[[Door], object]:
+    """Ask for a step of a rotation of the door's token secret, as Secrets Manager does."""
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:{}-AbCdEf"
+    return lambda door: {
+        "Step": name,
+        "SecretId": arn.format(token_secret(door.account, CLIENT_ID)),
+        "ClientRequestToken": version_id,
+        "RotationToken": CANARIES["rotation_token"],
+    }
+
+
+def rotated_and(arrange: Callable[[Door], None]) -> Callable[[Door], None]:
+    """Have Secrets Manager rotate a published token, movieXchange issue another, and arrange something else then."""
+
+    def both(door: Door) -> None:
+        door.variables["NATIVE_ROTATION"] = "true"
+        door.ask(REQUEST)
+        door.mx.token_fault = answer({**GRANT, "access_token": CANARIES["another"]})
+        arrange(door)
+
+    return both
+
+
+CREATE = step("createSecret")
+ROTATIONS: list[tuple[str, Callable[[Door], None], Callable[[Door], object], str]] = [
+    ("another token", rotated_and(lambda _: None), CREATE, "rotation"),
+    ("a later step", rotated_and(lambda _: None), step("finishSecret"), "fresh"),
+    ("credentials for a step", rotated_and(lambda _: None), step(CANARIES["password"]), name_of(RequestInvalid)),
+    (
+        "credentials for a version",
+        rotated_and(lambda _: None),
+        step("createSecret", f"{CANARIES['password']}="),
+        name_of(RequestInvalid),
+    ),
+    ("a step where there is none", lambda _: None, CREATE, name_of(RequestInvalid)),
+    (
+        "a 401 that repeats them",
+        rotated_and(token_endpoint(status(401, ECHO))),
+        CREATE,
+        name_of(CredentialsRejected),
+    ),
+    (
+        "a refused token",
+        rotated_and(api(status(403, ECHO, headers={"Mx-Correlation-Id": CANARIES["another"]}))),
+        CREATE,
+        name_of(TokenRefused),
+    ),
+    (
+        "a vault that repeats them",
+        rotated_and(lambda door: door.have_secrets_manager_refuse()),
+        CREATE,
+        name_of(VaultFailed),
+    ),
+]
+
+
 def planted_and(arrange: Callable[[Door], None]) -> Callable[[Door], None]:
     """Plant the canaries, and arrange something else then."""
 
@@ -209,17 +269,25 @@ def planted_and(arrange: Callable[[Door], None]) -> Callable[[Door], None]:
 
 CASES = [
     *(Case(name=name, arrange=planted_and(arrange), comes=comes) for name, arrange, comes in ARRANGED),
-    Case(name="a wrong request", request={**REQUEST, "force": CANARIES["password"]}, comes=name_of(RequestInvalid)),
+    Case(
+        name="a wrong request",
+        request=lambda _: {**REQUEST, "force": CANARIES["password"]},
+        comes=name_of(RequestInvalid),
+    ),
     Case(
         name="credentials for a request",
-        request={**REQUEST, "rejected_version": CREDENTIALS},
+        request=lambda _: {**REQUEST, "rejected_version": CREDENTIALS},
         comes=name_of(RequestInvalid),
     ),
     Case(
         name="no verdict, kept",
         arrange=planted_and(no_verdict_on_another),
-        request={**REQUEST, "force": True},
+        request=lambda _: {**REQUEST, "force": True},
         comes="unverified",
+    ),
+    *(
+        Case(name=f"a rotation: {name}", arrange=planted_and(arrange), request=request, comes=comes)
+        for name, arrange, request, comes in ROTATIONS
     ),
 ]
 

@@ -97,6 +97,72 @@ NAMES = {
     "a method of the class": "parse",
 }
 
+ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{TOKEN_SECRET}-a1B2c3"
+STEP = {"Step": "createSecret", "SecretId": ARN, "ClientRequestToken": "11111111-2222-4333-8444-555555555555"}
+
+STEPS = {
+    "empty": "",
+    "half of it": "create",
+    "another case": "CreateSecret",
+    "both spellings": "create_secretSecret",
+    "another step": "deleteSecret",
+    "two of them": "createSecret,setSecret",
+    "a space behind": "createSecret ",
+    "a line break behind": "createSecret\n",
+    "a method of the class": "_end",
+    "256 KB": "hostile" * (QUARTER_MB // 7),
+}
+
+SECRETS = {
+    "empty": "",
+    "the secret's name": TOKEN_SECRET,
+    "the ARN without its end": ARN.removesuffix("-a1B2c3"),
+    "the ARN with a short end": ARN.removesuffix("3"),
+    "the ARN with a long end": f"{ARN}4",
+    "a line break behind": f"{ARN}\n",
+    "a line break at the end": f"{ARN.removesuffix('3')}\n",
+    "the credentials": ARN.replace(f"tokens/{CLIENT_ID}", "credentials"),
+    "the refresh token": ARN.replace("tokens/", "refresh-tokens/"),
+    "another environment's": ARN.replace("staging", "production"),
+    "another stack's": ARN.replace("moviexchange/", "moviexchange/mobile/"),
+    "another client ID's": ARN.replace(CLIENT_ID, "BarPictures_Website"),
+    "a path upwards": ARN.replace(CLIENT_ID, f"{CLIENT_ID}/../../credentials"),
+    "a pattern": ARN.replace(CLIENT_ID, "*"),
+    "two of them": f"{ARN},{ARN}",
+    "another service's": ARN.replace("secretsmanager", "ssm"),
+    "a function's": "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator",
+    "256 KB": ARN.replace(CLIENT_ID, "hostile" * (QUARTER_MB // 7)),
+}
+
+TOKENS = {
+    "empty": "",
+    "a staging label": "AWSCURRENT",
+    "too short": "v" * 31,
+    "too long": "v" * 65,
+    "a line break behind": "v" * 32 + "\n",
+    "an underscore": "v" * 32 + "_",
+    "digits that are none of ASCII's": "\u0661" * 32,
+    "a path": "../hostile" * 4,
+    "256 KB": "hostile" * (QUARTER_MB // 7),
+}
+
+HOSTILE_STEPS: dict[str, object] = {
+    **{
+        f"{name}: {no_text!r}": {**STEP, name: no_text}
+        for name in STEP
+        for no_text in [*NO_TEXTS, 10**32, [STEP[name]], {STEP[name]: STEP[name]}]
+    },
+    **{f"without {left_out}": {name: STEP[name] for name in STEP if name != left_out} for left_out in STEP},
+    **{f"Step: {name}": {**STEP, "Step": step} for name, step in STEPS.items()},
+    **{f"SecretId: {name}": {**STEP, "SecretId": secret} for name, secret in SECRETS.items()},
+    **{f"ClientRequestToken: {name}": {**STEP, "ClientRequestToken": token} for name, token in TOKENS.items()},
+    **{f"256 KB of lists in {name}": {**STEP, name: nested(QUARTER_MB // 2)} for name in STEP},
+    "a RotationToken beside a step that is none": {**STEP, "Step": "hostile", "RotationToken": "hostile" * 20},
+    "a RotationToken beside a request": {**REQUEST, "RotationToken": "hostile" * 20},
+    "a step within a request": {**REQUEST, "Step": "createSecret"},
+    "a request that says when a rotation began": {**REQUEST, "rotation_began": "2026-11-24T02:00:00Z"},
+}
+
 EVENTS: dict[str, object] = {
     **{f"as the event: {no_object!r}": no_object for no_object in [*NO_TEXTS[:8], [REQUEST], "", CLIENT_ID, "{}"]},
     "no member": {},
@@ -128,6 +194,7 @@ EVENTS: dict[str, object] = {
     "256 KB of lists in client_id": {"client_id": nested(QUARTER_MB // 2)},
     "100,000 members": {**REQUEST, **{f"a{number}": 0 for number in range(100_000)}},
     "100,000 client IDs": {"client_id": [CLIENT_ID] * 100_000},
+    **HOSTILE_STEPS,
 }
 
 
@@ -174,9 +241,31 @@ def test_a_hostile_request_is_not_repeated(warm: Rotator, capsys: pytest.Capture
     assert (said is not None, len(printed) < 1500, "hostile" in printed + str(caught.value)) == (True, True, False)
 
 
+def is_our_arn(text: str) -> bool:
+    """Tell whether a text is the ARN of the token secret, in whatever account and Region; six characters end it."""
+    match text.split(":"):
+        case ["arn", *where, "secret", resource]:
+            name, ending = resource[:-7], resource[-7:]
+            is_secrets_managers = len(where) == 4 and where[1] == "secretsmanager" and all(where)
+            return is_secrets_managers and name == TOKEN_SECRET and ending[0] == "-" and "\n" not in ending
+    return False
+
+
+def is_a_step(event: object) -> bool:
+    """Tell whether an event is a step of a rotation as the docs have it, in other words than the product's."""
+    match event:
+        case {"Step": str(step), "SecretId": str(arn), "ClientRequestToken": str(version)}:
+            names = {f"{each}{end}" for each in ("create", "set", "test", "finish") for end in ("Secret", "_secret")}
+            is_version = 32 <= len(version) <= 64 and set(version) <= set(f"{ascii_letters}{digits}-")
+            return step in names and is_our_arn(arn) and is_version
+    return False
+
+
 def is_as_documented(event: object) -> bool:
     """Tell whether an event is a request as the docs have it, in other words than the product's."""
     match event:
+        case {"Step": _}:
+            return is_a_step(event)
         case {"client_id": str(client_id), "rejected_version": str(version), **others}:
             allowed = set(f"{ascii_letters}{digits}_.-")
             return client_id == CLIENT_ID and 1 <= len(version) <= 64 and set(version) <= allowed and not others
@@ -205,8 +294,25 @@ RIGHT = st.fixed_dictionaries(REQUEST_OF, optional={"force": st.booleans(), "dry
 REPORT = st.fixed_dictionaries({**REQUEST_OF, "rejected_version": st.from_regex(r"\A[A-Za-z0-9_.-]{1,64}\Z")})
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
-@given(event=ANYTHING | ALMOST | MORE | RIGHT | REPORT)
+# moto overwrites a version whose id comes again, so the step that makes one is left to test_rotation.py.
+RIGHT_STEP = st.fixed_dictionaries(
+    {
+        "Step": st.from_regex(r"\A(set|test|finish)(Secret|_secret)\Z"),
+        "SecretId": st.from_regex(rf"\Aarn:aws:secretsmanager:[a-z0-9-]+:\d+:secret:{TOKEN_SECRET}-[A-Za-z0-9]{{6}}\Z"),
+        "ClientRequestToken": st.from_regex(r"\A[A-Za-z0-9-]{32,64}\Z"),
+    },
+    optional={"RotationToken": ANYTHING},
+)
+ALMOST_STEP = st.fixed_dictionaries(
+    {
+        name: st.just(STEP[name]) | st.sampled_from(list(values.values())) | ANYTHING
+        for name, values in {"Step": STEPS, "SecretId": SECRETS, "ClientRequestToken": TOKENS}.items()
+    }
+)
+
+
+@settings(max_examples=900, deadline=None, derandomize=True)
+@given(event=ANYTHING | ALMOST | MORE | RIGHT | REPORT | RIGHT_STEP | ALMOST_STEP)
 def test_a_request_as_documented_is_taken_and_everything_else_is_refused(
     warm: Rotator, warm_mx: MovieXchangeStandIn, event: object
 ) -> None:
@@ -226,3 +332,17 @@ def test_a_staging_label_is_no_version_that_apps_have(warm: Rotator, warm_mx: Mo
         ["GetSecretValue", "DescribeSecret"],
         0,
     )
+
+
+def test_of_a_secrets_arn_the_name_alone_counts(warm: Rotator) -> None:
+    """A namesake of another account and Region is not reached: what is asked for is the stack's own, by its name."""
+    asked: list[str] = []
+    events = warm.module.secrets_manager.meta.events
+    events.register(
+        "provide-client-params.secretsmanager", lambda params, **_: asked.append(params["SecretId"]), "asked"
+    )
+    arn = ARN.replace("123456789012", "999999999999").replace("eu-west-1", "us-east-1")
+    warm({**STEP, "Step": "testSecret", "SecretId": arn})
+    events.unregister("provide-client-params.secretsmanager", unique_id="asked")
+
+    assert asked == [TOKEN_SECRET]

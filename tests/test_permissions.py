@@ -27,20 +27,23 @@ CALLERS = {
     "`PutSecretValue`: `credentials`":                              "no   no   no   no   no   no",
     "move REJECTED: `credentials`":                                 "yes  no   no   no   no   no",
     "move AWSCURRENT: `credentials`":                               "no   no   no   no   no   no",
+    "move AWSPENDING: `credentials`":                               "no   no   no   no   no   no",
     "any other action: `credentials`":                              "no   no   no   no   no   no",
     "`GetSecretValue`: `tokens/FooTickets_Website`":                "yes  no   yes  no   no   no",
     "`DescribeSecret`: `tokens/FooTickets_Website`":                "no   no   yes  no   no   no",
     "`ListSecretVersionIds`: `tokens/FooTickets_Website`":          "yes  no   no   no   no   no",
     "`PutSecretValue`: `tokens/FooTickets_Website`":                "yes  no   no   no   no   no",
     "move REJECTED: `tokens/FooTickets_Website`":                   "no   no   no   no   no   no",
-    "move AWSCURRENT: `tokens/FooTickets_Website`":                 "no   no   no   no   no   no",
+    "move AWSCURRENT: `tokens/FooTickets_Website`":                 "yes  no   no   no   no   no",
+    "move AWSPENDING: `tokens/FooTickets_Website`":                 "yes  no   no   no   no   no",
     "any other action: `tokens/FooTickets_Website`":                "no   no   no   no   no   no",
     "`GetSecretValue`: `tokens/FooTickets_Web`":                    "yes  no   no   yes  no   no",
     "`DescribeSecret`: `tokens/FooTickets_Web`":                    "no   no   no   yes  no   no",
     "`ListSecretVersionIds`: `tokens/FooTickets_Web`":              "yes  no   no   no   no   no",
     "`PutSecretValue`: `tokens/FooTickets_Web`":                    "yes  no   no   no   no   no",
     "move REJECTED: `tokens/FooTickets_Web`":                       "no   no   no   no   no   no",
-    "move AWSCURRENT: `tokens/FooTickets_Web`":                     "no   no   no   no   no   no",
+    "move AWSCURRENT: `tokens/FooTickets_Web`":                     "yes  no   no   no   no   no",
+    "move AWSPENDING: `tokens/FooTickets_Web`":                     "yes  no   no   no   no   no",
     "any other action: `tokens/FooTickets_Web`":                    "no   no   no   no   no   no",
     "`GetSecretValue`: `refresh-tokens/FooTickets_Website`":        "yes  no   no   no   no   no",
     "`DescribeSecret`: `refresh-tokens/FooTickets_Website`":        "no   no   no   no   no   no",
@@ -48,6 +51,7 @@ CALLERS = {
     "`PutSecretValue`: `refresh-tokens/FooTickets_Website`":        "yes  no   no   no   no   no",
     "move REJECTED: `refresh-tokens/FooTickets_Website`":           "no   no   no   no   no   no",
     "move AWSCURRENT: `refresh-tokens/FooTickets_Website`":         "no   no   no   no   no   no",
+    "move AWSPENDING: `refresh-tokens/FooTickets_Website`":         "no   no   no   no   no   no",
     "any other action: `refresh-tokens/FooTickets_Website`":        "no   no   no   no   no   no",
     "any action: any other secret":                                 "no   no   no   no   no   no",
     "`kms:Decrypt`: `credentials`":                                 "yes  no   no   no   no   no",
@@ -85,16 +89,18 @@ CALLERS = {
 SERVICES = {
     #                            a rule of this stack, of another stack, of another account
     #                            |    |    |    a schedule of this stack, of another stack, of another account
-    #                            |    |    |    |    |    |    any function of this account, of another account
-    "wake the rotator":          "yes  no   no   no   no   no   no   no",
-    "keep a dead letter":        "yes  no   no   no   no   no   no   no",
-    "take the rotator's role":   "no   no   no   no   no   no   yes  no",
-    "take the scheduler's role": "no   no   no   yes  no   no   no   no",
-    "read a secret":             "no   no   no   no   no   no   no   no",
-    "use the key":               "no   no   no   no   no   no   no   no",
+    #                            |    |    |    |    |    |    a rotation of a token, of another secret, …
+    #                            |    |    |    |    |    |    |    |    |    any function of this account, …
+    "wake the rotator":          "yes  no   no   no   no   no   yes  no   no   no   no",
+    "keep a dead letter":        "yes  no   no   no   no   no   no   no   no   no   no",
+    "take the rotator's role":   "no   no   no   no   no   no   no   no   no   yes  no",
+    "take the scheduler's role": "no   no   no   yes  no   no   no   no   no   no   no",
+    "read a secret":             "no   no   no   no   no   no   no   no   no   no   no",
+    "use the key":               "no   no   no   no   no   no   no   no   no   no   no",
 }
 # fmt: on
 
+STAGE = "secretsmanager:VersionStage"
 OPEN_TO_ALL = {("sts:GetCallerIdentity", "*")}  # AWS refuses it to nobody
 
 
@@ -123,7 +129,9 @@ def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions, aske
     assert decided(permissions.callers, asked.by_callers()) == cells(CALLERS)
 
 
-def test_aws_serves_nobody_elses_rules_schedules_and_functions(permissions: Permissions, asked: Asked) -> None:
+def test_aws_serves_nobody_elses_rules_schedules_rotations_and_functions(
+    permissions: Permissions, asked: Asked
+) -> None:
     """Its services are let in for this stack and this account alone, so that nobody can use them as deputies."""
     assert decided(permissions.services, asked.by_services()) == cells(SERVICES)
 
@@ -139,7 +147,11 @@ def test_no_action_is_allowed_that_the_matrix_does_not_name(
     caller = list(permissions.callers.values())[column]
     services = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
     resources = [*permissions.resources.values(), Resource(arn="*", account=ACCOUNT)]
-    allowed = everything_allowed(caller, resources, services, context)
+    # A request moves one label, so what is allowed of each is asked by itself.
+    stages = {request.context.get(STAGE, "AWSCURRENT") for request in granted}
+    allowed = set().union(
+        *(everything_allowed(caller, resources, services, context | {STAGE: stage}) for stage in stages)
+    )
 
     assert allowed - OPEN_TO_ALL == {(request.action, request.resource.arn) for request in granted}
 

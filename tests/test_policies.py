@@ -30,12 +30,13 @@ def plain(aws: LocalAws) -> Stack:
 
 @pytest.fixture(scope="module")
 def encrypted(aws: LocalAws, plain: Stack) -> Stack:
-    """Deploy another account's stack beside it, with a key and a topic of one's own, that keeps refresh tokens."""
+    """Deploy another account's stack beside it, with every option, and a key and a topic of one's own."""
     parameters = {
         "SecretPrefix": "moviexchange/mobile",
         "KmsKeyArn": KEY,
         "AlarmTopicArn": TOPIC,
         "KeepRefreshToken": "true",
+        "NativeRotation": "true",
     }
     stack = Stack(aws, parameters, name=f"not-{plain.name}")
     stack.deploy()
@@ -113,12 +114,17 @@ def through_secrets_manager(action: str, secrets: object) -> dict[str, Any]:
     }
 
 
-def test_the_rotator_may_use_the_customer_managed_key_for_its_secrets_alone(encrypted: Stack) -> None:
-    """A key adds what reading, and what publishing takes, tied to this stack's secrets; a safety net adds its own."""
+def test_each_option_lets_the_rotator_do_this_more_and_nothing_else(encrypted: Stack) -> None:
+    """A key adds what reading and publishing take, a safety net its secrets, and rotation two labels of tokens."""
     written = [f"{SECRET}:{ENCRYPTED}/tokens/*-??????", f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????"]
 
     assert statements(encrypted, "RotatorRole", "rotator") == rotator_statements(encrypted) | {
         "KeepRefreshTokens": {"Action": PUBLISH, "Resource": f"{SECRET}:{ENCRYPTED}/refresh-tokens/*-??????"},
+        "FinishRotations": {
+            "Action": "secretsmanager:UpdateSecretVersionStage",
+            "Resource": f"{SECRET}:{ENCRYPTED}/tokens/*-??????",
+            "Condition": {"StringEquals": {"secretsmanager:VersionStage": ["AWSCURRENT", "AWSPENDING"]}},
+        },
         "DecryptSecrets": through_secrets_manager(
             "kms:Decrypt", [f"{SECRET}:{ENCRYPTED}/credentials-??????", *written]
         ),
@@ -221,23 +227,37 @@ def rules_of(stack: Stack) -> str:
     return f"arn:aws:events:eu-west-1:000000000000:rule/{begin}*"
 
 
+def may_wake(stack: Stack, service: str, sources: str) -> dict[str, Any]:
+    """Write out that a service may invoke the rotator, for these sources of this account."""
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "lambda:InvokeFunction",
+        "Resource": f"arn:aws:lambda:eu-west-1:000000000000:function:{stack.name}",
+        "Condition": {
+            "StringEquals": {"AWS:SourceAccount": "000000000000"},
+            "ArnLike": {"AWS:SourceArn": sources},
+        },
+    }
+
+
+def wakers(stack: Stack) -> list[dict[str, Any]]:
+    """Read the function's own policy: its statements without their Sids, which AWS makes up, by service."""
+    document = json.loads(stack.client("lambda").get_policy(FunctionName=stack.name)["Policy"])
+    found = [{key: value for key, value in each.items() if key != "Sid"} for each in document["Statement"]]
+    return sorted(found, key=lambda statement: statement["Principal"]["Service"])
+
+
 def test_this_stacks_rules_alone_may_wake_the_rotator(plain: Stack) -> None:
     """The function's own policy is tied to EventBridge, the account, and rules of this stack."""
-    document = json.loads(plain.client("lambda").get_policy(FunctionName=plain.name)["Policy"])
+    assert wakers(plain) == [may_wake(plain, "events", rules_of(plain))]
 
-    # AWS makes up the Sid.
-    assert [statement | {"Sid": ""} for statement in document["Statement"]] == [
-        {
-            "Sid": "",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "lambda:InvokeFunction",
-            "Resource": f"arn:aws:lambda:eu-west-1:000000000000:function:{plain.name}",
-            "Condition": {
-                "StringEquals": {"AWS:SourceAccount": "000000000000"},
-                "ArnLike": {"AWS:SourceArn": rules_of(plain)},
-            },
-        }
+
+def test_with_rotation_secrets_manager_may_wake_the_rotator_for_this_stacks_tokens_alone(encrypted: Stack) -> None:
+    """The function's own policy has one statement more, tied to the account and to token secrets of this stack."""
+    assert wakers(encrypted) == [
+        may_wake(encrypted, "events", rules_of(encrypted)),
+        may_wake(encrypted, "secretsmanager", f"{SECRET}:{ENCRYPTED}/tokens/*"),
     ]
 
 

@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
+from cfnlint.decode.cfn_yaml import load
 
 from local.aws import LocalAws
 from local.faults import status
@@ -67,6 +68,16 @@ class SecretsManager:
 def rotation(stack: Stack) -> SecretsManager:
     """Begin a rotation."""
     return SecretsManager(stack)
+
+
+def test_nothing_but_the_rotation_schedules_is_left_out_for_ministack(stack: Stack) -> None:
+    """What is tested is the template that a person deploys, with one looped resource less."""
+    built, deployed = (
+        load(str(stack.aws.folder / "build" / name)) for name in ("template.yaml", "without-rotation-schedules.yaml")
+    )
+    del built["Resources"]["Fn::ForEach::ClientId"][2]["Rotation&{ClientId}"]
+
+    assert deployed == built
 
 
 def test_four_steps_rotate_a_token_secret(rotation: SecretsManager) -> None:

@@ -29,7 +29,11 @@ OWN = {
     "AuthUrl": "https://auth.example.org",
     "ApiUrl": "https://api.example.org",
 }
-CHOICES = {"defaults": CLIENT_IDS, "safety net": SAFETY_NET, "safety net, all of one's own": SAFETY_NET | OWN}
+CHOICES = {
+    "defaults": CLIENT_IDS,
+    "safety net": SAFETY_NET,
+    "rotation, all of one's own": SAFETY_NET | OWN | {"NativeRotation": "true"},
+}
 RESOLVED = {
     "W2001": "a parameter that is used nowhere: each has been resolved",
     "W7001": "the same of a mapping",

@@ -98,7 +98,7 @@ def door(request: pytest.FixtureRequest) -> Door:
 def seen(door: Door, case: Case) -> tuple[str, list[str]]:
     """Let a case happen, and give what came, and which pieces of secrets came with it."""
     case.arrange(door)
-    came = door.ask(case.request)
+    came = door.ask(case.request(door))
     return came, leaks("\n".join(door.seen), SECRETS)
 
 
@@ -121,7 +121,7 @@ def test_no_secret_gets_into_a_dead_letter(deployed: Deployed, case: Case) -> No
     """A failed request is kept with its error, which bears no piece of a canary."""
     deployed.empty()
     case.arrange(deployed)
-    letter = deployed.dead_letter(case.request)
+    letter = deployed.dead_letter(case.request(deployed))
 
     assert ("Who must act" in letter, leaks(letter, SECRETS)) == (True, [])
 

@@ -195,6 +195,6 @@ def test_nothing_else_bears_the_mark(in_process: InProcess, case: Case) -> None:
     """What the function says about other secrets has it nowhere."""
     in_process.empty()
     case.arrange(in_process)
-    in_process.ask(case.request)
+    in_process.ask(case.request(in_process))
 
     assert MARK not in "\n".join(in_process.seen)

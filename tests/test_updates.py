@@ -17,6 +17,7 @@ ADDED = "FooTickets_Kiosk"
 OFF = {
     "CheckWindowMinutes": "5",
     "KeepRefreshToken": "false",
+    "NativeRotation": "false",
     "KmsKeyArn": "''",
     "AlarmTopicArn": "''",
     "Dashboard": "true",
@@ -24,6 +25,7 @@ OFF = {
 ON = {
     "CheckWindowMinutes": "0",
     "KeepRefreshToken": "true",
+    "NativeRotation": "true",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:000000000000:alarms",
     "Dashboard": "false",
@@ -72,11 +74,18 @@ def in_account(stack: Stack) -> set[tuple[str, str]]:
 def options(stack: Stack) -> dict[str, object]:
     """Read what each option makes of the stack."""
     scheduler, secrets, account = stack.client("scheduler"), stack.client("secretsmanager"), in_account(stack)
+    role = stack.client("iam").get_role_policy(RoleName=stack.resource("RotatorRole"), PolicyName="rotator")
     schedule = scheduler.get_schedule(Name=stack.resource("TickFooTicketsWebsite"), GroupName=stack.name)
     names = (f"{stack.account}/credentials", stack.token_secret(WEBSITE))
     return {
         "CheckWindowMinutes": schedule["FlexibleTimeWindow"].get("MaximumWindowInMinutes", 0),
         "KeepRefreshToken": ("list_secrets", f"{stack.account}/refresh-tokens/{WEBSITE}") in account,
+        # MiniStack knows no rotation schedules.
+        "NativeRotation": (
+            stack.variables()["NATIVE_ROTATION"],
+            "FinishRotations" in str(role),
+            "secretsmanager.amazonaws.com" in str(stack.client("lambda").get_policy(FunctionName=stack.name)),
+        ),
         "KmsKeyArn": {secrets.describe_secret(SecretId=name).get("KmsKeyId", "AWS's own") for name in names},
         "AlarmTopicArn": {topic for alarm in stack.alarms() for topic in alarm["AlarmActions"]},
         "Dashboard": ("list_dashboards", f"{stack.name}-{REGION}") in account,
@@ -128,6 +137,7 @@ def life(aws: LocalAws) -> dict[str, Any]:
     [
         ("CheckWindowMinutes", 5, 0),
         ("KeepRefreshToken", False, True),
+        ("NativeRotation", ("false", False, False), ("true", True, True)),
         ("KmsKeyArn", {"AWS's own"}, {ON["KmsKeyArn"]}),
         ("AlarmTopicArn", set(), {ON["AlarmTopicArn"]}),
         ("Dashboard", True, False),

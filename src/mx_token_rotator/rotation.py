@@ -59,7 +59,8 @@ class Step:
 
         AWS's guide writes createSecret and create_secret. Raises RequestInvalid, which names the member.
         """
-        asked = {name: str(event.get(name)) for name in ("Step", "SecretId", "ClientRequestToken")}
+        members = ("Step", "SecretId", "ClientRequestToken")
+        asked = {name: text if isinstance(text := event.get(name), str) else "" for name in members}
         name = re.fullmatch("(create|set|test|finish)(Secret|_secret)", asked["Step"])
         # Secrets Manager ends each ARN in six random characters.
         arn = re.fullmatch("arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:(.+)-.{6}", asked["SecretId"])
