@@ -59,18 +59,18 @@ class Step:
 
         AWS's guide writes createSecret and create_secret. Raises RequestInvalid, which names the member.
         """
-        members = ("Step", "SecretId", "ClientRequestToken")
-        asked = {name: text if isinstance(text := event.get(name), str) else "" for name in members}
-        name = re.fullmatch("(create|set|test|finish)(Secret|_secret)", asked["Step"])
+        texts = {member: value for member, value in event.items() if isinstance(value, str)}
+        version_id = texts.get("ClientRequestToken", "")
+        name = re.fullmatch("(create|set|test|finish)(Secret|_secret)", texts.get("Step", ""))
         # Secrets Manager ends each ARN in six random characters.
-        arn = re.fullmatch("arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:(.+)-.{6}", asked["SecretId"])
+        arn = re.fullmatch("arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:(.+)-.{6}", texts.get("SecretId", ""))
         if name is None:
             raise RequestInvalid("The member Step is none of a rotation's four steps")
         if arn is None or arn[1] not in client_ids:
             raise RequestInvalid("The member SecretId is the ARN of none of the stack's token secrets")
-        if not re.fullmatch("[A-Za-z0-9-]{32,64}", asked["ClientRequestToken"]):
+        if not re.fullmatch("[A-Za-z0-9-]{32,64}", version_id):
             raise RequestInvalid("The member ClientRequestToken is no version id")
-        return cls(name=name[1], client_id=client_ids[arn[1]], version_id=asked["ClientRequestToken"])
+        return cls(name=name[1], client_id=client_ids[arn[1]], version_id=version_id)
 
 
 @dataclass(frozen=True, kw_only=True)
