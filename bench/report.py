@@ -173,10 +173,10 @@ def marks(results: Results) -> str:
         ("custom metrics a token", METRICS_OF_A_TOKEN, 1, "{:.0f}"),
         ("alarms a token", len(OF_A_TOKEN), 1, "{:.0f}"),
         (
-            "report to fresh token, cold, over the floor's",
-            of(ours, "cold", "wall") / of(floor, "cold", "wall"),
-            1,
-            "{:.2f}",
+            "report to fresh token, cold; at most the floor's cold start and refresh",
+            of(ours, "cold", "wall"),
+            of(floor, "cold", "wall"),
+            "{:.0f} ms",
         ),
     ]
     return table(
