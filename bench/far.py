@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from contextlib import ExitStack
+from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -65,12 +65,9 @@ class Passing(BaseHTTPRequestHandler):
     timeout = 60
 
     def handle(self) -> None:
-        """Pass every request of this connection on by one connection of its own."""
-        with ExitStack() as ends:
-            self.onward = HTTPConnection(self.server.host, timeout=60)
-            ends.callback(self.onward.close)
-            self.server.wait()
-            super().handle()
+        """Serve what comes by this connection."""
+        self.server.wait()
+        super().handle()
 
     def do_GET(self) -> None:
         """Take a request of movieXchange's API."""
@@ -86,9 +83,11 @@ class Passing(BaseHTTPRequestHandler):
         self.server.calls.append(name)
         self.server.wait()
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.onward.request(self.command, self.path, body, dict(self.headers))
-        answer = self.onward.getresponse()
-        content = answer.read()
+        # Not one for all requests: whoever is called gives up a connection that idles, and a call would come twice.
+        with closing(HTTPConnection(self.server.host, timeout=60)) as onward:
+            onward.request(self.command, self.path, body, dict(self.headers))
+            answer = onward.getresponse()
+            content = answer.read()
         self.send_response_only(answer.status)
         for header, value in answer.getheaders():
             if header.lower() not in {"transfer-encoding", "content-length", "connection"}:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bench.measure import HANDLERS, Measured, Samples, Scene, cpu_limit, in_turn
 from bench.report import COUNTS, Results, verdict
 from local.aws import HOUSE, local_aws
 from local.document import placed
+from local.faults import send
 from local.mx import MovieXchangeStandIn
 
 on_linux = pytest.mark.skipif(
@@ -123,6 +125,20 @@ def test_a_far_server_passes_everything_on(mx: MovieXchangeStandIn) -> None:
         answer = requests.post(f"{far.url}/connect/token", data=form | mx.credentials(), timeout=10)
 
     assert (answer.status_code, answer.json()["access_token"] in mx.access_tokens) == (200, True)
+
+
+def test_a_far_server_makes_no_call_twice_where_its_peer_gives_up_connections(mx: MovieXchangeStandIn) -> None:
+    """Whoever answers and hangs up without a word has the next request come by another connection."""
+
+    def hang_up(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, 200)
+        handler.close_connection = True
+
+    mx.api_fault = hang_up
+    with Far(mx.url, 0) as far, requests.Session() as session:
+        statuses = [session.get(f"{far.url}/{number}").status_code for number in range(2)]
+
+    assert (statuses, far.calls) == ([200, 200], ["GET /0", "GET /1"])
 
 
 def test_a_machine_that_does_not_let_us_limit_the_cpu_is_no_failure(
