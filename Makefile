@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate dashboard pictures test lock clean
+.PHONY: environments scanners package sbom demo faults matrix bench simulate dashboard pictures test lock clean
 
 # Each environment keeps the requirements that it was made from: it is made anew when they differ.
 define environment
@@ -51,6 +51,10 @@ faults: environments
 # Decides who may do what with a deployed stack, and writes it into docs/security.md.
 matrix: environments scanners
 	@.venv/bin/python -m local.matrix
+
+# Measures the rotator beside what people would do instead, and writes it into docs/performance.md; takes five minutes.
+bench: environments
+	@.venv/bin/python -m bench
 
 # Runs everything that is checked.
 test: environments scanners

@@ -33,6 +33,8 @@ class LambdaRuntime:
 
     address: str
     log: Path
+    pid: int
+    """Of the emulator, whose child the function is."""
 
     def invoke(self, request: object) -> Any:  # noqa: ANN401  whatever the function returns
         """Invoke the function, and give what it returned, or the runtime's error answer."""
@@ -74,7 +76,7 @@ def lambda_runtime(package: Path, variables: Mapping[str, str], *, handler: str 
         ends.callback(child.wait)
         ends.callback(child.kill)
         eventually(lambda: is_taken(address), within=10)
-        yield LambdaRuntime(address, log)
+        yield LambdaRuntime(address, log, child.pid)
 
 
 def environment(package: Path) -> dict[str, str]:

@@ -1,0 +1,259 @@
+"""The benchmark: its arithmetic, that its contestants do their job, and that the product's counts do not grow."""
+
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+import requests
+
+from bench import measure, report
+from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, day, grown
+from bench.far import Far
+from bench.measure import HANDLERS, Measured, Samples, Scene, cpu_limit, in_turns, scene
+from bench.report import COUNTS, Results, verdict
+from local.aws import HOUSE, local_aws
+from local.document import placed
+from local.faults import send
+from local.mx import MovieXchangeStandIn
+
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="the runtime interface emulator and the runtime's client are for Linux alone"
+)
+TICK = Work(duration=250, waited=10, invocations=1, secrets_calls=2, moviexchange_calls=0, log_ins=0, log_bytes=300)
+REFRESH = Work(
+    duration=500, waited=350, invocations=1, secrets_calls=4, moviexchange_calls=2, log_ins=1, log_bytes=1300
+)
+TABLES: tuple[report.Table, ...] = (
+    *(report.marks, report.cold, report.warm, report.calls),
+    *(report.bill, report.growth, report.healing, report.memory),
+)
+
+
+def test_a_spread_is_the_median_between_the_quartiles() -> None:
+    """One slow run among five moves none of them."""
+    assert Spread.of([1, 2, 3, 4, 1000]) == Spread(low=2, median=3, high=4)
+
+
+@pytest.mark.parametrize(("memory", "share"), [(1769, 1.0), (10_240, 1.0), (1769 / 4, 0.25)])
+def test_memory_brings_cpu_up_to_one(memory: float, share: float) -> None:
+    """Lambda's user guide: one CPU at 1,769 MB, in proportion below; a single thread has no use for a second one."""
+    assert cpu_share(memory) == share
+
+
+def test_work_grows_as_the_share_falls_and_waiting_does_not() -> None:
+    """20 ms of work on a quarter of a CPU are 80, beside 10 ms of waiting."""
+    assert grown(30, 10, 0.25) == 90
+
+
+def test_a_day_is_the_sum_of_its_work() -> None:
+    """Of two ticks and a refresh, each started cold, on a whole CPU with a GB and three quarters."""
+    together = day({"tick": 2, "refresh": 1}, {"tick": TICK, "refresh": REFRESH}, init=1000, memory=1792, scheduled=3)
+
+    assert together == Day(
+        secrets_calls=8,
+        moviexchange_calls=2,
+        log_ins=1,
+        invocations=3,
+        gb_seconds=(3 * 1.0 + 2 * 0.25 + 0.5) * 1.75,
+        log_bytes=2 * 1000 + 2000,
+        scheduled=3,
+    )
+
+
+def test_what_an_app_does_in_its_own_process_is_no_compute_of_lambda() -> None:
+    """Its calls count all the same."""
+    in_process = Work(**(vars(REFRESH) | {"invocations": 0}))
+
+    assert day({"refresh": 1}, {"refresh": in_process}, init=1000, memory=1769, scheduled=0).bill()[
+        "Lambda compute"
+    ] == pytest.approx(0)
+
+
+def test_a_bill_is_a_days_work_times_the_prices_for_a_month() -> None:
+    """A month has 730 hours, as in AWS's price examples."""
+    bill = Day(secrets_calls=24, gb_seconds=24, invocations=24, scheduled=24, log_bytes=24).bill()
+
+    assert bill == pytest.approx(
+        {
+            "Secrets Manager calls": 730 * PRICES["secrets_call"],
+            "Lambda compute": 730 * PRICES["lambda_gb_second_arm64"],
+            "Lambda requests": 730 * PRICES["lambda_request"],
+            "schedule": 730 * PRICES["scheduler_invocation"],
+            "logs": 730 * PRICES["log_byte"],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "count", "seconds"),
+    [(4.0, 1, 4.0), (4.0, 101, 6.0), (4.0, 1000, 4 + 999 / 50), (60.0, 1001, 120.0)],
+    ids=["one", "writes", "more writes", "two waves"],
+)
+def test_the_slower_quota_says_when_all_are_healed(one: float, count: int, seconds: float) -> None:
+    """50 writes a second, and 1,000 at once."""
+    assert all_healed(one, count) == seconds
+
+
+@pytest.mark.parametrize("part", ["prices", "quotas"])
+def test_each_price_says_where_it_was_read(part: str) -> None:
+    """In the vendor's own pages."""
+    assert [name for name, each in LIST[part].items() if ".aws.amazon.com/" not in f".{each['source'][8:]}"] == []
+
+
+@pytest.mark.parametrize(("value", "said"), [(1.1, "yes"), (1.25, "no, by 0.15")])
+def test_a_mark_is_reached_or_says_how_far_it_is(value: float, said: str) -> None:
+    """At the limit it is reached."""
+    assert verdict(value, 1.1, "{:.2f}") == said
+
+
+def test_a_far_server_takes_the_way_for_each_connection_and_each_request(mx: MovieXchangeStandIn) -> None:
+    """Two requests on one connection take it three times, and are both counted."""
+    with Far(mx.url, 0) as far, requests.Session() as session:
+        session.get(f"{far.url}/one")
+        session.get(f"{far.url}/two")
+        seen = (far.waits, far.calls)
+
+    assert seen == (3, ["GET /one", "GET /two"])
+
+
+def test_a_far_server_passes_everything_on(mx: MovieXchangeStandIn) -> None:
+    """A log-in through it gives a token that the account knows."""
+    form = {"grant_type": "password", "client_id": "FooTickets_Website"}
+    with Far(mx.url, 0) as far:
+        answer = requests.post(f"{far.url}/connect/token", data=form | mx.credentials(), timeout=10)
+
+    assert (answer.status_code, answer.json()["access_token"] in mx.access_tokens) == (200, True)
+
+
+def test_a_far_server_makes_no_call_twice_where_its_peer_gives_up_connections(mx: MovieXchangeStandIn) -> None:
+    """Whoever answers and hangs up without a word has the next request come by another connection."""
+
+    def hang_up(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, 200)
+        handler.close_connection = True
+
+    mx.api_fault = hang_up
+    with Far(mx.url, 0) as far, requests.Session() as session:
+        statuses = [session.get(f"{far.url}/{number}").status_code for number in range(2)]
+
+    assert (statuses, far.calls) == ([200, 200], ["GET /0", "GET /1"])
+
+
+def test_a_machine_that_does_not_let_us_limit_the_cpu_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it would take is computed instead."""
+    monkeypatch.setattr(measure, "CGROUP", tmp_path / "missing")
+
+    with cpu_limit(0.5) as group:
+        assert group is None
+
+
+@pytest.mark.parametrize("name", [*(each.__name__ for each in TABLES), "conditions"])
+def test_each_table_has_its_place_in_the_docs(name: str) -> None:
+    """`make bench` must not measure for minutes and then find none."""
+    assert "of this test" in placed((HOUSE / "docs" / "performance.md").read_text(), name, "of this test")
+
+
+@pytest.fixture(scope="module")
+def set_up() -> Iterator[Scene]:
+    """Build all packages, and run their peers."""
+    with local_aws() as aws, scene(aws) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def samples(set_up: Scene) -> Samples:
+    """Let each contestant start cold twice, and take one turn each time."""
+    return in_turns(set_up, rounds=2, warm=1)
+
+
+def last(samples: Samples, kind: str) -> dict[str, Measured]:
+    """Give the last measurement of a kind, of each contestant that has one."""
+    return {name: each[kind][-1] for name, each in samples.items() if kind in each}
+
+
+def calls(measured: Measured) -> tuple[str, ...]:
+    """Give all calls to the outside, in the order in which Secrets Manager's and movieXchange's came."""
+    return measured.secrets_calls + measured.moviexchange_calls
+
+
+@on_linux
+def test_a_quiet_tick_of_the_package_takes_two_calls(samples: Samples) -> None:
+    """One look at the token, and one at the versions of the credentials."""
+    assert calls(last(samples, "tick")["ours"]) == ("GetSecretValue", "DescribeSecret")
+
+
+@on_linux
+def test_a_refresh_of_the_package_takes_four_more(samples: Samples) -> None:
+    """It reads the credentials, logs in, tries the token, and writes."""
+    refresh = last(samples, "refresh")["ours"]
+
+    assert (refresh.secrets_calls, refresh.moviexchange_calls) == (
+        ("GetSecretValue", "DescribeSecret", "GetSecretValue", "PutSecretValue"),
+        ("POST /connect/token", "GET /mxs/reference-data/v1/cinema-chains"),
+    )
+
+
+@on_linux
+def test_the_floor_of_the_same_calls_makes_the_same_calls(samples: Samples) -> None:
+    """Or what ours takes beyond it would not be ours."""
+    compared = [
+        {calls(last(samples, kind)[name]) for name in ("ours", "floor-same-calls")} for kind in ("tick", "refresh")
+    ]
+
+    assert [len(each) for each in compared] == [1, 1]
+
+
+@on_linux
+def test_the_other_contestants_make_the_calls_that_their_kind_makes(samples: Samples) -> None:
+    """As they stand in the table; an app by itself makes none while its token works."""
+    counts = {
+        name: [len(calls(last(samples, kind)[name])) for kind in ("tick", "refresh") if name in last(samples, kind)]
+        for name in HANDLERS
+    }
+
+    assert counts == {
+        "ours": [2, 6],
+        "floor": [1, 4],
+        "floor-same-calls": [2, 6],
+        "timer": [3],
+        "four-steps": [13],
+        "every-app": [0, 1],
+    }
+
+
+@on_linux
+def test_a_cold_start_imports_few_modules_of_its_own(set_up: Scene) -> None:
+    """At most 60 beyond the floor's: boto3, requests and what they need are the floor's too; it was 52."""
+    assert set_up.started("ours").modules - set_up.started("floor").modules <= 60
+
+
+@on_linux
+def test_what_ships_does_not_grow(set_up: Scene) -> None:
+    """At most 460 files and 1.1 MiB compressed; it was 453 and 1.04."""
+    ours = set_up.sizes["ours"]
+
+    assert (ours.files <= 460, ours.zipped <= 1.1 * 1024 * 1024) == (True, True)
+
+
+@on_linux
+@pytest.mark.parametrize("table", TABLES, ids=lambda each: str(each.__name__))
+def test_each_table_can_be_made_where_the_cpu_cannot_be_limited(
+    table: report.Table, set_up: Scene, samples: Samples
+) -> None:
+    """No row of any table lacks a cell, whichever contestant or size it is of."""
+    results = Results(
+        samples=samples,
+        started={name: set_up.started("floor") for name in HANDLERS},
+        sizes=set_up.sizes,
+        archive=set_up.archive,
+        peak=0,
+        healed={1: 1.0},
+        starved={},
+    )
+    lines = [line for line in table(results).splitlines() if line.startswith("|")]
+
+    assert (len({line.count(" | ") for line in lines}), len(lines) > len(COUNTS)) == (1, True)
