@@ -227,13 +227,13 @@ def test_the_other_contestants_make_the_calls_that_their_kind_makes(samples: Sam
 
 @on_linux
 def test_a_cold_start_imports_few_modules_of_its_own(set_up: Scene) -> None:
-    """At most 60 beyond the floor's: boto3, requests and what they need are the floor's too; it was 52."""
+    """At most 60 beyond the floor's: boto3, requests and what they need are the floor's too; now 52."""
     assert set_up.started("ours").modules - set_up.started("floor").modules <= 60
 
 
 @on_linux
 def test_what_ships_does_not_grow(set_up: Scene) -> None:
-    """At most 460 files and 1.1 MiB compressed; it was 453 and 1.04."""
+    """At most 460 files and 1.1 MiB compressed; now 453 and 1.04."""
     ours = set_up.sizes["ours"]
 
     assert (ours.files <= 460, ours.zipped <= 1.1 * 1024 * 1024) == (True, True)

@@ -348,7 +348,7 @@ def is_test(where: tuple[str, str]) -> bool:
 
 def test_each_target_of_make_that_is_named_is_there() -> None:
     """The docs and the code name none that was renamed or never made."""
-    texts, sources = ("*.md", "docs/*.md"), ("local/*.py", "simulation/*.py", "pictures/*.py")
+    texts, sources = ("*.md", "docs/*.md"), ("local/*.py", "simulation/*.py", "pictures/*.py", "bench/*.py")
     places = [path for pattern in texts + sources for path in HOUSE.glob(pattern)]
     named = {name for path in places for name in re.findall(r"(?:`|^|by )make (\w+)", path.read_text(), re.MULTILINE)}
     targets = set(re.findall(r"^(\w+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
@@ -366,7 +366,7 @@ def test_the_code_hosts_workflow_calls_make_test_and_nothing_else() -> None:
 
 def test_nothing_listens_beyond_loopback() -> None:
     """Servers of the house are for this machine alone."""
-    sources = [*(HOUSE / "local").glob("*.py"), *(HOUSE / "tests").glob("*.py")]
+    sources = [*(HOUSE / "local").glob("*.py"), *(HOUSE / "bench").glob("*.py"), *(HOUSE / "tests").glob("*.py")]
     everywhere = ".".join(["0"] * 4)
 
     assert [path.name for path in sources if everywhere in path.read_text()] == []
