@@ -444,10 +444,10 @@ def test_an_invocation_forgets_the_one_before(fresh: Rotator, capsys: pytest.Cap
 
 def test_one_cold_start_makes_one_client_and_one_session(fresh: Rotator) -> None:
     """Clients and sessions live as long as the execution environment."""
-    before = (fresh.module.secrets_manager, fresh.module.session)
+    before = (fresh.module.secrets_manager, fresh.module.session())
     fresh({**REQUEST, "force": True})
 
-    assert (fresh.module.secrets_manager, fresh.module.session) == before
+    assert (fresh.module.secrets_manager, fresh.module.session()) == before
 
 
 def a_wrong_password(mx: MovieXchangeStandIn) -> None:

@@ -436,9 +436,9 @@ def test_a_refresh_token_too_long_for_its_secret_is_not_kept(attack: Attack) -> 
 def trusted(warm: Rotator, authority: trustme.CA, tls: ssl.SSLContext) -> Iterator[ssl.SSLContext]:
     """Have the function trust the certificate authority, and give what it takes to serve under it."""
     with authority.cert_pem.tempfile() as bundle:
-        warm.module.session.verify = bundle
+        warm.module.session().verify = bundle
         yield tls
-        warm.module.session.verify = True
+        warm.module.session().verify = True
 
 
 def test_what_is_sent_ahead_is_not_taken_for_the_next_answer(
