@@ -97,7 +97,7 @@ def cold_start(url: str, environment: pytest.MonkeyPatch) -> Iterator[Rotator]:
             "before-call.secretsmanager", lambda model, **_: started.calls.append(model.name)
         )
         yield started
-        started.module.session.close()
+        started.module.session().close()
         started.module.secrets_manager.close()
 
 

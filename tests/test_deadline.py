@@ -1,11 +1,12 @@
 """The invocation's end: how it moves, and that nobody waits beyond it."""
 
 from collections.abc import Iterator
-from queue import SimpleQueue
-from threading import Event, Thread, current_thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, current_thread
 
 import pytest
 
+from mx_token_rotator import deadline
 from mx_token_rotator.deadline import Deadline
 
 
@@ -56,44 +57,33 @@ def test_nobody_is_waited_for_beyond_the_end(never: Event) -> None:
     assert ended == []
 
 
-def test_no_thread_outlives_an_answer() -> None:
+@pytest.fixture
+def callers(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadPoolExecutor]:
+    """Give the threads that calls are made in: two at most."""
+    with ThreadPoolExecutor(max_workers=2) as callers:
+        monkeypatch.setattr(deadline, "CALLERS", callers)
+        yield callers
+
+
+@pytest.mark.usefixtures("callers")
+def test_threads_serve_one_call_after_the_other() -> None:
     """An execution environment that serves for days does not fill up with them."""
-    thread = Deadline(lambda: 60.0).wait_for(current_thread)
-    thread.join(10)
+    threads = {Deadline(lambda: 60.0).wait_for(current_thread) for _ in range(20)}
 
-    assert not thread.is_alive()
-
-
-def test_no_thread_outlives_a_failure() -> None:
-    """Not even while somebody holds what was raised, and with it all that was at work."""
-    threads: list[Thread] = []
-
-    def fail() -> None:
-        threads.append(current_thread())
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError) as caught:
-        Deadline(lambda: 60.0).wait_for(fail)
-    threads[0].join(10)
-
-    assert (threads[0].is_alive(), caught.type) == (False, ZeroDivisionError)
+    assert len(threads) <= 2
 
 
-def test_who_was_left_behind_ends_with_the_call(never: Event) -> None:
-    """A late answer leaves no thread either."""
-    threads: SimpleQueue[Thread] = SimpleQueue()
-
-    def hang() -> None:
-        threads.put(current_thread())
-        never.wait(30)
-
-    with pytest.raises(TimeoutError) as caught:
-        Deadline(lambda: 0.1).wait_for(hang)
+def test_what_did_not_begin_in_time_never_begins(callers: ThreadPoolExecutor, never: Event) -> None:
+    """Where every thread is left behind with another call, there is none for this one."""
+    begun: list[str] = []
+    for _ in range(2):
+        callers.submit(never.wait, 30)
+    with pytest.raises(TimeoutError):
+        Deadline(lambda: 0.1).wait_for(lambda: begun.append("late"))
     never.set()
-    thread = threads.get(timeout=10)
-    thread.join(10)
+    callers.shutdown()
 
-    assert (thread.is_alive(), caught.type) == (False, TimeoutError)
+    assert begun == []
 
 
 def test_nothing_is_begun_after_the_end(never: Event) -> None:

@@ -7,6 +7,9 @@ from typing import Self, TypeVar
 
 Answer = TypeVar("Answer")
 
+CALLERS = ThreadPoolExecutor(max_workers=32)
+"""The threads of calls that are waited for; each takes the next call once its own has ended, so few ever start."""
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -31,8 +34,9 @@ class Deadline:
         seconds = self.seconds_left()
         if seconds <= 0:
             raise TimeoutError
-        waiter = ThreadPoolExecutor(max_workers=1)
+        answer = CALLERS.submit(call)
         try:
-            return waiter.submit(call).result(timeout=seconds)
+            return answer.result(timeout=seconds)
         finally:
-            waiter.shutdown(wait=False)
+            # Where every thread was left behind, the call has not begun, and must not begin later.
+            answer.cancel()

@@ -6,9 +6,11 @@ Of what ships, only this room reads the environment and the clock, and only it l
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -18,13 +20,14 @@ from botocore.config import Config
 
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import RotatorError
-from mx_token_rotator.moviexchange import MovieXchangeOverHttps
-from mx_token_rotator.refresh import Outcome, Request, Rotator, Rules
+from mx_token_rotator.refresh import MovieXchange, Outcome, Request, Rotator, Rules
 from mx_token_rotator.rotation import Rotation, Step
-from mx_token_rotator.session import new_session
 from mx_token_rotator.settings import Settings
-from mx_token_rotator.tokens import AccessToken
+from mx_token_rotator.tokens import AccessToken, Credentials, RefreshToken, TokenResponse
 from mx_token_rotator.vault import SecretsManagerVault, token_secret
+
+if TYPE_CHECKING:
+    from requests import Session
 
 SPARE_SECONDS = 5.0  # kept back from Lambda's time-out, to log and count a failure in
 
@@ -37,7 +40,6 @@ secrets_manager = boto3.client(
     "secretsmanager",
     config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}),
 )
-session = new_session()
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
@@ -64,7 +66,7 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
     vault = SecretsManagerVault(secrets_manager, settings.account, deadline)
     rotator = Rotator(
         vault=vault,
-        moviexchange=moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL)),
+        moviexchange=_OnDemand(lambda: moviexchange(settings, deadline.earlier_by(SecretsManagerVault.LONGEST_CALL))),
         rules=Rules(
             refresh_at_percent=settings.refresh_at_percent,
             min_token_age=timedelta(seconds=settings.min_token_age_seconds),
@@ -95,10 +97,28 @@ def parse(event: object, settings: Settings) -> Request | Step:
     return Request.parse(event, settings.client_ids)
 
 
-def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchangeOverHttps:
-    """Wire movieXchange to the session that lives as long as the execution environment."""
+class _OnDemand(MovieXchange):
+    """MovieXchange, made when it is first asked: a quiet tick asks nothing of it, and need not load requests."""
+
+    def __init__(self, make: Callable[[], MovieXchange]) -> None:
+        self._made = cache(make)
+
+    def log_in(self, client_id: str, credentials: Credentials) -> TokenResponse:
+        return self._made().log_in(client_id, credentials)
+
+    def renew(self, refresh_token: RefreshToken) -> TokenResponse:
+        return self._made().renew(refresh_token)
+
+    def verify(self, token: AccessToken) -> bool:
+        return self._made().verify(token)
+
+
+def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchange:
+    """Wire movieXchange to the session."""
+    from mx_token_rotator.moviexchange import MovieXchangeOverHttps  # noqa: PLC0415  it loads requests
+
     return MovieXchangeOverHttps(
-        session,
+        session(),
         auth_url=settings.auth_url,
         api_url=settings.api_url,
         verify_path=settings.verify_path,
@@ -107,6 +127,14 @@ def moviexchange(settings: Settings, deadline: Deadline) -> MovieXchangeOverHttp
         sleep=time.sleep,
         warn=logger.warning,
     )
+
+
+@cache
+def session() -> "Session":
+    """Make the session that lives as long as the execution environment."""
+    from mx_token_rotator.session import new_session  # noqa: PLC0415  it loads requests
+
+    return new_session()
 
 
 def count_seconds_remaining(secret: str, seen: list[AccessToken | None]) -> None:
