@@ -28,13 +28,12 @@ from mx_token_rotator.errors import (
 from mx_token_rotator.refresh import Kept, Outcome, Request, Rotator
 from mx_token_rotator.tokens import AccessToken, Published
 
-
 UNFINISHED: Mapping[str, type[RotatorError]] = {
     Kept.UNVERIFIED: MovieXchangeUnavailable,
     Kept.SAME_TOKEN: MovieXchangeMisbehaved,
     Kept.STALE_READ: VaultFailed,
 }
-"""What kept a token, and so a rotation from its end, is an error of these: Secrets Manager must not take it for done."""
+"""What kept a token, and so a rotation from its end, is one of these errors: it must not be taken for done."""
 
 
 class RotatedVault(Protocol):
