@@ -67,6 +67,7 @@ class World:
         self.weather = Weather(random.Random(seed), climate)  # noqa: S311  a history, no secret
         self.promise = promise
         self.keep_refresh_token = keep_refresh_token
+        self.native_rotation = native_rotation
         self.account = Account(revokes_older=revokes_older)
         self.credentials = Secret(climate.longest_lag)
         self.tokens = {each: Secret(climate.longest_lag) for each in CLIENT_IDS}
@@ -79,7 +80,6 @@ class World:
         self.invariants = Invariants(self)
         self.told = self.rotator()
         self.serve = self._serve if native_rotation else self.told.refresh
-        self.native_rotation = native_rotation
         self.rotating: set[str] = set()
         self.calling: Invocation
         """Whose turn it is."""
@@ -215,6 +215,7 @@ class World:
             refresh_at_percent=self.promise.refresh_at_percent,
             min_token_age=timedelta(seconds=MIN_TOKEN_AGE),
             keep_refresh_token=self.keep_refresh_token,
+            native_rotation=self.native_rotation,
         )
 
     def rotator(self) -> Rotator:

@@ -91,7 +91,7 @@ class FakeVault:
         assert self.versions.rejected == instead_of
         self.versions = replace(self.versions, rejected=version_id)
 
-    def publish(self, token: AccessToken, *, after: str | None) -> str | None:
+    def publish(self, token: AccessToken, *, after: str | None, issue: str | None = None) -> str | None:  # noqa: ARG002  one issue, one version here
         """Publish the next version, unless somebody else did meanwhile."""
         self._note("publish")
         assert after == (self.now.version_id if self.now else None)

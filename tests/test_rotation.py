@@ -15,6 +15,7 @@ import pytest
 from mx_token_rotator.deadline import Deadline
 from mx_token_rotator.errors import (
     CredentialsRejected,
+    MovieXchangeMisbehaved,
     MovieXchangeUnavailable,
     RequestInvalid,
     RotatorError,
@@ -46,6 +47,7 @@ class Rotated:
     mx: FakeMovieXchange
     now: float = 0.0
     skew: timedelta = timedelta()
+    read_at: float | None = None
     secrets: dict[str, Secret] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
     between: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Rotated:
 
     def __post_init__(self) -> None:
         """Fill the credentials, and publish a token."""
-        self.secrets = {credentials_secret(ACCOUNT): Secret(0.0), TOKEN_SECRET: Secret(0.0)}
+        self.secrets = {credentials_secret(ACCOUNT): Secret(0.0), TOKEN_SECRET: Secret(longest_lag=100.0)}
         self.secrets[credentials_secret(ACCOUNT)].put("credentials-1", FILLED, self.now)
         self.tick()
 
@@ -75,7 +77,8 @@ class Rotated:
         self.between.pop(operation, lambda: None)()
         if operation in self.trouble:
             raise failure(operation, self.trouble[operation])
-        return act(self.secrets[name], self.now)
+        at, self.read_at = self.read_at or self.now, None
+        return act(self.secrets[name], at)
 
     def rotation(self) -> Rotation:
         """Wire the rooms together."""
@@ -84,7 +87,12 @@ class Rotated:
         rotator = Rotator(
             vault=vault,
             moviexchange=self.mx,
-            rules=Rules(refresh_at_percent=50, min_token_age=timedelta(seconds=900), keep_refresh_token=False),
+            rules=Rules(
+                refresh_at_percent=50,
+                min_token_age=timedelta(seconds=900),
+                keep_refresh_token=False,
+                native_rotation=True,
+            ),
             clock=self.clock,
             observe=observed.append,
             report=self.reported.append,
@@ -103,9 +111,9 @@ class Rotated:
             rotation.give_way(CLIENT_ID)
         return outcome
 
-    def next_token(self, access_token: str) -> None:
-        """Have movieXchange issue this token at the next log-in."""
-        self.mx.token = a_token(access_token=access_token)
+    def next_token(self, access_token: str, *, seconds: int = 0) -> None:
+        """Have movieXchange issue this token at the next log-in, so much later than the first one."""
+        self.mx.token = a_token(access_token=access_token, issued_at=a_token().issued_at + timedelta(seconds=seconds))
 
     def begin(self, version_id: str = VERSION) -> str:
         """Begin a rotation, as RotateSecret does, and tell the id of its version."""
@@ -218,7 +226,7 @@ FAILURES: list[tuple[Callable[[Rotated], object], type[RotatorError]]] = [
     (lambda rotated: setattr(rotated.mx, "refusal", MovieXchangeUnavailable("away")), MovieXchangeUnavailable),
     (lambda rotated: setattr(rotated.mx, "verdict", TokenRefused("no")), TokenRefused),
     (lambda rotated: setattr(rotated.mx, "verdict", False), MovieXchangeUnavailable),
-    (lambda rotated: setattr(rotated.mx, "token", a_token()), MovieXchangeUnavailable),
+    (lambda rotated: setattr(rotated.mx, "token", a_token()), MovieXchangeMisbehaved),
     (lambda rotated: rotated.trouble.update(PutSecretValue="ThrottlingException"), VaultFailed),
 ]
 
@@ -350,6 +358,27 @@ def test_of_a_rotation_and_a_tick_at_the_same_time_the_later_log_in_stays(rotate
     rotated.take(*STEPS)
 
     assert (rotated.published, PENDING in rotated.secret.state.labels) == (a_token(access_token="the tick's"), False)
+
+
+def test_of_two_ticks_that_read_a_token_and_its_copy_the_later_log_in_stays(rotated: Rotated) -> None:
+    """One reads before AWSCURRENT moved to the rotation's version, and logs in last; where log-ins revoke."""
+    rotated.next_token("another", seconds=1)
+    rotated.begin()
+    rotated.take("create")
+    before_it_moved = rotated.now - 0.5
+
+    def tick() -> None:
+        rotated.next_token("of the first to read", seconds=3)
+        rotated.mx.ended = "of the first to log in"
+        rotated.read_at = before_it_moved
+        rotated.tick(force=True)
+
+    rotated.next_token("of the first to log in", seconds=2)
+    rotated.between["PutSecretValue"] = tick
+    rotated.tick(force=True)
+
+    assert rotated.published is not None
+    assert rotated.published.access_token == "of the first to read"
 
 
 ARN = f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{TOKEN_SECRET}-AbCdEf"

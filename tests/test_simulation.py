@@ -158,7 +158,7 @@ class LastWriterWins(World):
     class vault(SecretsManagerVault):  # noqa: N801
         """Lets botocore make up the version's id."""
 
-        def publish(self, token: AccessToken, *, after: str | None) -> str | None:  # noqa: ARG002  not heeded
+        def publish(self, token: AccessToken, *, after: str | None, issue: str | None = None) -> str | None:  # noqa: ARG002  not heeded
             """Put, and think of no one."""
             answer = self._client.put_secret_value(
                 SecretId=token_secret(ACCOUNT, token.client_id), SecretString=token.document()

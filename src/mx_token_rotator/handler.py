@@ -71,6 +71,7 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
             refresh_at_percent=settings.refresh_at_percent,
             min_token_age=timedelta(seconds=settings.min_token_age_seconds),
             keep_refresh_token=settings.keep_refresh_token,
+            native_rotation=settings.native_rotation,
         ),
         clock=utc_now,
         observe=seen.append,

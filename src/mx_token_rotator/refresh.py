@@ -53,10 +53,11 @@ class Vault(Protocol):
     def label_rejected(self, version_id: str | None, *, instead_of: str | None) -> None:
         """Move the label REJECTED from one version of the credentials to another; None is none."""
 
-    def publish(self, token: AccessToken, *, after: str | None) -> str | None:
+    def publish(self, token: AccessToken, *, after: str | None, issue: str | None = None) -> str | None:
         """Put a token in the place of the version that was read; give the new version's id, or None if it is too late.
 
-        One version has one successor: of those who read the same, the first one publishes.
+        One version has one successor, as have all versions of one issue where that is told: of those who read the same,
+        the first one publishes.
         """
 
     def safety_net(self, client_id: str) -> SafetyNet:
@@ -108,11 +109,12 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What the stack decides: RefreshAtPercent, MinTokenAgeSeconds and KeepRefreshToken."""
+    """What the stack decides: RefreshAtPercent, MinTokenAgeSeconds, KeepRefreshToken and NativeRotation."""
 
     refresh_at_percent: int
     min_token_age: timedelta
     keep_refresh_token: bool
+    native_rotation: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,7 +357,9 @@ class Rotator:
         self, obtained: Obtained, due: Due, published: Published | None
     ) -> tuple[Due | Kept, Published | None]:
         """Publish a token in the place of what was read, unless another came first and that one is as good."""
-        version_id = self.vault.publish(obtained.token, after=published.version_id if published else None)
+        # A rotation's copy is another version of the same token; those who read one and the other read the same.
+        issue = published.issue() if published and self.rules.native_rotation else None
+        version_id = self.vault.publish(obtained.token, after=published.version_id if published else None, issue=issue)
         if version_id:
             return due, Published(version_id=version_id, token=obtained.token)
         other = self.vault.published(obtained.token.client_id)

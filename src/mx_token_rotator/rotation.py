@@ -18,9 +18,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, Self
 
-from mx_token_rotator.errors import MovieXchangeUnavailable, RequestInvalid, VaultFailed
+from mx_token_rotator.errors import (
+    MovieXchangeMisbehaved,
+    MovieXchangeUnavailable,
+    RequestInvalid,
+    RotatorError,
+    VaultFailed,
+)
 from mx_token_rotator.refresh import Kept, Outcome, Request, Rotator
 from mx_token_rotator.tokens import AccessToken, Published
+
+UNFINISHED: Mapping[str, type[RotatorError]] = {
+    Kept.UNVERIFIED: MovieXchangeUnavailable,
+    Kept.SAME_TOKEN: MovieXchangeMisbehaved,
+    Kept.STALE_READ: VaultFailed,
+}
+"""What kept a token, and so a rotation from its end, is one of these errors: it must not be taken for done."""
 
 
 class RotatedVault(Protocol):
@@ -107,8 +120,9 @@ class Rotation:
         began = self.vault.rotation_began(step.client_id, step.version_id) or self.rotator.clock()
         outcome = self.rotator.refresh(Request(client_id=step.client_id, rotation_began=began))
         token = self.observed[-1]
-        if token is None or (outcome.outcome == "kept" and outcome.reason not in {Kept.FRESH, Kept.SUPERSEDED}):
-            raise MovieXchangeUnavailable(f"The rotation brought no other token: {outcome.reason}")
+        unfinished = UNFINISHED.get(outcome.reason.rpartition(": ")[2])
+        if token is None or unfinished:
+            raise (unfinished or VaultFailed)(f"The rotation brought no other token: {outcome.reason}")
         published = str(outcome.version_id)
         if published != step.version_id and self.vault.copy(token, step.version_id, instead_of=published):
             return replace(outcome, version_id=step.version_id)

@@ -157,6 +157,11 @@ class Published:
     created_at: datetime | None = field(default=None, compare=False)
     """When the version was made, by Secrets Manager's clock; None where that has not been read."""
 
+    def issue(self) -> str:
+        """Tell the issue of its token, which a rotation's copy has in common with what it was copied from."""
+        token = self.token
+        return f"{token.issued_at}, {token.expires_at}, {token.credentials_version}" if token else self.version_id
+
     def is_older_than(self, moment: datetime | None) -> bool:
         """Whether this version was made before a moment, if there is one; both by Secrets Manager's clock."""
         return moment is not None and (self.created_at is None or self.created_at < moment)

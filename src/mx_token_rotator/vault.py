@@ -4,8 +4,9 @@ botocore's exceptions end here. Their messages may quote what was sent, so only 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -47,9 +48,14 @@ def refresh_token_secret(account: str, client_id: str) -> str:
     return f"{account}/refresh-tokens/{client_id}"
 
 
-def successor(version_id: str | None, attempt: int) -> str:
-    """Give the id of the version that follows this one: whoever read the same version derives the same id."""
-    return str(uuid5(NAMESPACE_URL, f"mx-token-rotator:{version_id}:{attempt}"))
+def successor(origin: str | None, attempt: int) -> str:
+    """Give the id of the version that follows a version, or an issue: whoever read the same derives the same id."""
+    return str(uuid5(NAMESPACE_URL, f"mx-token-rotator:{origin}:{attempt}"))
+
+
+def successors(origin: str | None) -> Iterator[str]:
+    """Give that id, and those to try where it is taken."""
+    return (successor(origin, attempt) for attempt in count())
 
 
 class _NoValueYet(VaultFailed):
@@ -113,12 +119,13 @@ class SecretsManagerVault:
             if self.credentials_versions().rejected != version_id:
                 raise
 
-    def publish(self, token: AccessToken, *, after: str | None) -> str | None:
+    def publish(self, token: AccessToken, *, after: str | None, issue: str | None = None) -> str | None:
         """Put a token in the place of the version that was read; give the new version's id, or None if it is too late.
 
         PutSecretValue without stages moves AWSCURRENT and AWSPREVIOUS in one atomic call (its API reference).
         """
-        return self._follow(token_secret(self._account, token.client_id), after, token.document())
+        name = token_secret(self._account, token.client_id)
+        return self._follow(name, after, token.document(), successors(issue or after))
 
     def rotation_began(self, client_id: str, version_id: str) -> datetime | None:
         """Tell when Secrets Manager made a version without a value, to be filled by a rotation; None where it did not.
@@ -173,19 +180,23 @@ class SecretsManagerVault:
     def keep(self, refresh_token: RefreshToken, *, after: str | None) -> None:
         """Keep a refresh token in the place of the version that was read, unless another one took it first."""
         name = refresh_token_secret(self._account, refresh_token.client_id)
-        if self._follow(name, after, refresh_token.document(), within=self.ASIDE) is None:
+        if self._follow(name, after, refresh_token.document(), successors(after), within=self.ASIDE) is None:
             now = self.safety_net(refresh_token.client_id)
             if now.refresh_token is None:
-                self._follow(name, now.version_id, refresh_token.document(), within=self.ASIDE)
+                self._follow(
+                    name, now.version_id, refresh_token.document(), successors(now.version_id), within=self.ASIDE
+                )
 
     def forget(self, client_id: str, *, after: str | None) -> None:
         """Keep no refresh token in the place of the version that was read, unless another one took it first."""
         # No two such values are the same: Secrets Manager does nothing where an id comes again with its own value.
         nothing = json.dumps({"forgotten": str(uuid4())})
-        self._follow(refresh_token_secret(self._account, client_id), after, nothing, within=self.ASIDE)
+        self._follow(
+            refresh_token_secret(self._account, client_id), after, nothing, successors(after), within=self.ASIDE
+        )
 
     def _follow(
-        self, name: str, after: str | None, text: str, *, within: float = LONGEST_CALL, attempt: int = 0
+        self, name: str, after: str | None, text: str, ids: Iterator[str], *, within: float = LONGEST_CALL
     ) -> str | None:
         """Put a value as the successor of a version; give its id, or None where another put one first.
 
@@ -193,7 +204,7 @@ class SecretsManagerVault:
         those who read the same version one succeeds. Where a person moved AWSCURRENT back, the id is taken as well,
         and the next one is tried; whoever else does so meets the same ids in the same order.
         """
-        version_id = successor(after, attempt)
+        version_id = next(ids)
         put = {"SecretId": name, "SecretString": text, "ClientRequestToken": version_id}
         try:
             self._call("PutSecretValue", name, lambda: self._client.put_secret_value(**put), within=within)
@@ -203,7 +214,7 @@ class SecretsManagerVault:
             was_moved_back = version_id in versions and self._bearer("AWSCURRENT", versions) == after
             if not was_moved_back:
                 return None
-            return self._follow(name, after, text, within=within, attempt=attempt + 1)
+            return self._follow(name, after, text, ids, within=within)
         return version_id
 
     def _label(self, name: str, label: str, *, within: float, **versions: str) -> None:
