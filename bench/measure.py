@@ -107,6 +107,7 @@ class Scene:
             "MIN_TOKEN_AGE_SECONDS": "0",
             "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
             "KEEP_REFRESH_TOKEN": "false",
+            "NATIVE_ROTATION": "false",
             "AUTH_URL": self.moviexchange.url,
             "API_URL": self.moviexchange.url,
             "AWS_ENDPOINT_URL": self.vault.url,
