@@ -97,12 +97,11 @@ def warm_mx() -> Iterator[MovieXchangeStandIn]:
 
 @pytest.fixture(scope="module")
 def warm(warm_mx: MovieXchangeStandIn) -> Iterator[Rotator]:
-    """Start the function once for all tests of a file: with every option, a token published, a refresh token kept."""
+    """Start the function once for all tests of a file, with a token published and a refresh token kept."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         with cold_start(warm_mx.url, environment) as started:
             environment.setenv("KEEP_REFRESH_TOKEN", "true")
-            environment.setenv("NATIVE_ROTATION", "true")
             environment.setattr(started.module.time, "sleep", lambda _: None)
             started.fill(warm_mx.credentials())
             started(REQUEST)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from string import ascii_letters, digits
 from typing import Any
@@ -18,6 +19,14 @@ from tests.function import ACCOUNT, CLIENT_ID, REQUEST, TOKEN_SECRET, Rotator, l
 QUARTER_MB = 256 * 1024  # what Lambda takes of an event that is delivered asynchronously, which it raised to 1 MB
 NO_TEXTS: list[object] = [None, True, False, 0, 1, -1.5, float("nan"), [], {}, [CLIENT_ID], {"client_id": CLIENT_ID}]
 NO_BOOLEANS: list[object] = [None, 0, 1, 1.0, "", "true", "True", [], [True], {}, {"true": True}]
+
+
+@pytest.fixture(scope="module")
+def warm(warm: Rotator) -> Iterator[Rotator]:
+    """Have Secrets Manager rotate too, so that the door takes both kinds of requests."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NATIVE_ROTATION", "true")
+        yield warm
 
 
 def nested(depth: int) -> object:
