@@ -154,7 +154,6 @@ def marks(results: Results) -> str:
         for kind, each in results.samples[ours].items()
         for last in each[-1:]
     }
-    compute = {size: month(size, times, is_cold=True) for size, times in curve(results).items()}
     bill = PRICES["secret_month"] + sum(results.day(ours).bill().values())
     rows: list[tuple[str, float, float, str]] = [
         ("INIT, over the floor's", results.init(ours).median / results.init("floor").median, 1.10, "{:.2f}"),
@@ -163,12 +162,6 @@ def marks(results: Results) -> str:
         ("outside calls of a quiet tick", calls["tick"], 2, "{:.0f}"),
         ("outside calls of a refresh", calls["refresh"], 6, "{:.0f}"),
         ("package as it ships", results.archive / MIB, 2, "{:.2f} MiB"),
-        (
-            f"compute with MemorySize {MEMORY}, over the cheapest size's",
-            compute[MEMORY] / min(compute.values()),
-            1.10,
-            "{:.2f}",
-        ),
         ("bill a token, over its secret's storage", bill / PRICES["secret_month"], 1.2, "{:.2f}"),
         ("custom metrics a token", METRICS_OF_A_TOKEN, 1, "{:.0f}"),
         ("alarms a token", len(OF_A_TOKEN), 1, "{:.0f}"),
