@@ -166,7 +166,7 @@ def marks(results: Results) -> str:
         ("custom metrics a token", METRICS_OF_A_TOKEN, 1, "{:.0f}"),
         ("alarms a token", len(OF_A_TOKEN), 1, "{:.0f}"),
         (
-            "report to fresh token, cold; at most the floor's cold start and refresh",
+            "report to fresh token, cold; at most a cold start and refresh of the floor with the same calls",
             of(ours, "cold", "wall"),
             of(floor, "cold", "wall"),
             "{:.0f} ms",

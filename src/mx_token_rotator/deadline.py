@@ -8,7 +8,10 @@ from typing import Self, TypeVar
 Answer = TypeVar("Answer")
 
 CALLERS = ThreadPoolExecutor(max_workers=32)
-"""The threads of calls that are waited for; each takes the next call once its own has ended, so few ever start."""
+"""The threads of calls that are waited for; each takes the next call once its own has ended, so few ever start.
+
+One that was left behind ends by its own call's time-outs; only if all are at once does the next call wait in vain.
+"""
 
 
 @dataclass(frozen=True)
