@@ -418,6 +418,18 @@ def test_a_token_that_another_published_first_gives_way_if_it_is_worse(
     assert Scene(FakeVault(now=published(), versions=CHANGED, came_first=[first]), mx).reason() == reason
 
 
+def test_credentials_without_a_label_take_nobodys_place() -> None:
+    """They may be those of two changes ago, where reads lag; what another published is then of newer ones."""
+    vault = FakeVault(
+        now=published(credentials_version="credentials-0"),
+        versions=CHANGED,
+        lagging="credentials-0",
+        came_first=[a_token(credentials_version="credentials-1")],
+    )
+
+    assert Scene(vault).reason() == ("kept", "superseded")
+
+
 def test_a_value_that_another_published_first_and_nobody_can_read_is_left() -> None:
     """The next tick repairs it."""
     scene = Scene(FakeVault(now=published(), came_first=[None]))

@@ -320,7 +320,9 @@ class Rotator:
         if was_rejected:
             self._aside(lambda: self.vault.label_rejected(None, instead_of=credentials.version_id))
         self._keep(response, net)
-        replaced = versions.labelled - {versions.current, credentials.version_id}
+        # Of credentials that bear no label it cannot be told whether they are newer than the labels, or much older.
+        is_current = credentials.version_id == versions.current
+        replaced = versions.labelled - {versions.current} if is_current else frozenset()
         return Obtained(reason=reason, token=response.access_token, by_refresh_grant=False, replaced=replaced)
 
     def _renew(self, request: Request, published: Published | None, trouble: RotatorError) -> Obtained:
