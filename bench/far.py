@@ -2,11 +2,10 @@
 
 import ssl
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from local.mx import serving
@@ -29,18 +28,6 @@ class Far(ThreadingHTTPServer):
         self.forget()
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self._serving = serving(self)
-
-    def __enter__(self) -> Self:
-        """Serve."""
-        self._serving.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self._serving.__exit__(kind, error, trace)
 
     def forget(self) -> None:
         """Count anew."""
@@ -98,3 +85,11 @@ class Passing(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing of a request."""
+
+
+@contextmanager
+def away(target: str, seconds: float, tls: ssl.SSLContext | None = None) -> Iterator[Far]:
+    """Serve as far away as that."""
+    server = Far(target, seconds, tls)
+    with serving(server):
+        yield server

@@ -20,7 +20,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import trustme
 
-from bench.far import Far
+from bench.far import Far, away
 from local.aws import HOUSE, LocalAws
 from local.demo import StepFailed
 from local.lambda_runtime import HANDLER, LambdaRuntime, environment, lambda_runtime
@@ -249,8 +249,8 @@ def scene(aws: LocalAws) -> Iterator[Scene]:
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     with ExitStack() as ends:
         mx = ends.enter_context(MovieXchangeStandIn())
-        vault = ends.enter_context(Far(aws.endpoint, VAULT_AWAY))
-        moviexchange = ends.enter_context(Far(mx.url, MOVIEXCHANGE_AWAY, tls))
+        vault = ends.enter_context(away(aws.endpoint, VAULT_AWAY))
+        moviexchange = ends.enter_context(away(mx.url, MOVIEXCHANGE_AWAY, tls))
         made = Scene(Stack(aws, {"SecretPrefix": "bench"}), mx, vault, moviexchange)
         made.build(authority)
         made.fill()

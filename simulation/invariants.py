@@ -17,7 +17,7 @@ from simulation.engine import EPOCH, moment
 from simulation.invocation import Crash, Invocation
 from simulation.moviexchange import LIFETIME
 from simulation.promise import CACHES, INVOCATION, MIN_TOKEN_AGE
-from simulation.secrets_manager import CURRENT, PENDING, Secret, Version
+from simulation.secrets_manager import PENDING, Secret, Version
 from simulation.weather import FAIR
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Invariants:
             return
         if secret is self._world.credentials:
             invocation.credentials_version = answer["VersionId"]
-        elif CURRENT in answer["VersionStages"] and secret is self._world.tokens[invocation.request.client_id]:
+        elif secret is self._world.tokens[invocation.request.client_id]:
             invocation.read_version = answer["VersionId"]
 
     def noted_log_in(self, invocation: Invocation) -> None:

@@ -130,29 +130,18 @@ class Client:
         """Take the way to Secrets Manager."""
         self._reach = reach
 
-    def get_secret_value(
-        self,
-        *,
-        SecretId: str,  # noqa: N803  boto3's words
-        VersionId: str = "",  # noqa: N803
-    ) -> dict[str, object]:
-        """Read the current value, or that of a version."""
+    def get_secret_value(self, *, SecretId: str) -> dict[str, object]:  # noqa: N803  boto3's words
+        """Read the current value."""
 
         def read(secret: Secret, seen_at: float) -> dict[str, object]:
-            state = secret.seen(seen_at)
-            version = state.versions.get(VersionId) if VersionId else state.bearer(CURRENT)
-            if version is None or not version.text:
+            version = secret.seen(seen_at).bearer(CURRENT)
+            if version is None:
                 raise failure(
                     "GetSecretValue",
                     "ResourceNotFoundException",
                     "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
                 )
-            return {
-                "SecretString": version.text,
-                "VersionId": version.id,
-                "VersionStages": state.labels_of(version.id),
-                "CreatedDate": moment(version.created_at),
-            }
+            return {"SecretString": version.text, "VersionId": version.id, "CreatedDate": moment(version.created_at)}
 
         return self._reach("GetSecretValue", SecretId, read)
 

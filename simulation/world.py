@@ -243,14 +243,15 @@ class World:
         """Do for a request what the handler does where Secrets Manager rotates."""
         outcome = self.told.refresh(request)
         if outcome.outcome == "refreshed":
-            self._rotation([]).give_way(request.client_id)
+            self._rotation().give_way(request.client_id)
         return outcome
 
     def take(self, step: Step) -> Outcome:
         """Take a step, as the handler does."""
-        return self._rotation([]).take(step)
+        return self._rotation().take(step)
 
-    def _rotation(self, seen: list[AccessToken | None]) -> Rotation:
+    def _rotation(self) -> Rotation:
+        seen: list[AccessToken | None] = []
         vault = cast("SecretsManagerVault", self.told.vault)
         return Rotation(rotator=replace(self.told, observe=seen.append), vault=vault, observed=seen)
 

@@ -10,7 +10,7 @@ import requests
 
 from bench import measure, report
 from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, day, grown
-from bench.far import Far
+from bench.far import away
 from bench.measure import HANDLERS, Measured, Samples, Scene, cpu_limit, in_turns, scene
 from bench.report import COUNTS, Results, verdict
 from local.aws import HOUSE, local_aws
@@ -110,7 +110,7 @@ def test_a_mark_is_reached_or_says_how_far_it_is(value: float, said: str) -> Non
 
 def test_a_far_server_takes_the_way_for_each_connection_and_each_request(mx: MovieXchangeStandIn) -> None:
     """Two requests on one connection take it three times, and are both counted."""
-    with Far(mx.url, 0) as far, requests.Session() as session:
+    with away(mx.url, 0) as far, requests.Session() as session:
         session.get(f"{far.url}/one")
         session.get(f"{far.url}/two")
         seen = (far.waits, far.calls)
@@ -121,7 +121,7 @@ def test_a_far_server_takes_the_way_for_each_connection_and_each_request(mx: Mov
 def test_a_far_server_passes_everything_on(mx: MovieXchangeStandIn) -> None:
     """A log-in through it gives a token that the account knows."""
     form = {"grant_type": "password", "client_id": "FooTickets_Website"}
-    with Far(mx.url, 0) as far:
+    with away(mx.url, 0) as far:
         answer = requests.post(f"{far.url}/connect/token", data=form | mx.credentials(), timeout=10)
 
     assert (answer.status_code, answer.json()["access_token"] in mx.access_tokens) == (200, True)
@@ -135,7 +135,7 @@ def test_a_far_server_makes_no_call_twice_where_its_peer_gives_up_connections(mx
         handler.close_connection = True
 
     mx.api_fault = hang_up
-    with Far(mx.url, 0) as far, requests.Session() as session:
+    with away(mx.url, 0) as far, requests.Session() as session:
         statuses = [session.get(f"{far.url}/{number}").status_code for number in range(2)]
 
     assert (statuses, far.calls) == ([200, 200], ["GET /0", "GET /1"])
