@@ -4,63 +4,57 @@ import os
 import platform
 import re
 import sys
-from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
+from rich.status import Status
 
 from bench import report
 from bench.cost import cpu_share
-from bench.measure import CROWD, HANDLERS, Scene, heal_all, in_turns, scene, starved
-from bench.report import MEMORIES, MEMORY, Results, Starved
+from bench.measure import CROWD, HANDLERS, Samples, Scene, cpu_limit, heal_all, in_turns, scene
+from bench.report import MEMORIES, MEMORY, WHOLE, Results
 from local.aws import HOUSE, local_aws
 from local.demo import finish
 from local.document import placed
 
 DOCUMENT = HOUSE / "docs" / "performance.md"
-ROUNDS, WARM = 14, 5
-PASSES = 2
+ROUNDS, WARM = 14, 3
+LIMITED_ROUNDS = 10
+PROFILES = 7
 
 
-def memory_settings(scene: Scene) -> dict[int, Starved]:
-    """Measure ours on the share of a CPU that each memory setting gives; empty where it cannot be limited."""
-    runs = defaultdict(list)
-    for _ in range(PASSES):
-        for memory in sorted({*MEMORIES, MEMORY}):
-            if run := starved(scene, cpu_share(memory), warm=WARM):
-                runs[memory].append(run)
-    return {
-        memory: Starved(
-            init=median(cold.init or 0 for cold, _, _ in each),
-            cold=median(cold.wall for cold, _, _ in each),
-            tick=median(tick.duration for _, ticks, _ in each for tick in ticks),
-            refresh=median(refresh.duration for _, _, refreshes in each for refresh in refreshes),
-        )
-        for memory, each in runs.items()
-    }
+def by_memory(scene: Scene, live: Status) -> dict[int, Samples]:
+    """Let all take turns on a whole CPU and with our memory setting, and ours alone with the others."""
+    live.update("Taking turns …")
+    samples = {WHOLE: in_turns(scene, list(HANDLERS), rounds=ROUNDS, warm=WARM)}
+    for memory in MEMORIES:
+        live.update(f"Taking turns with {memory} MB …")
+        names = list(HANDLERS) if memory == MEMORY else ["ours"]
+        with cpu_limit(cpu_share(memory)) as group:
+            if group and memory not in samples:
+                samples[memory] = in_turns(scene, names, rounds=LIMITED_ROUNDS, warm=WARM, group=group)
+    return samples
 
 
 def measured(console: Console) -> Results:
     """Run it all."""
     with local_aws() as aws, console.status("Building the packages …") as live, scene(aws) as made:
-        live.update("Taking turns …")
-        samples = in_turns(made, rounds=ROUNDS, warm=WARM)
+        samples = by_memory(made, live)
         live.update("Healing many at once …")
         healed = {count: heal_all(made, count) for count in (1, 10, CROWD)}
+        live.update("Taking it apart …")
         with made.contestant("ours") as ours:
             ours.report()
             peak = ours.peak()
-        live.update("Starving it of CPU …")
         return Results(
             samples=samples,
             started={name: made.started(name) for name in HANDLERS},
+            profiles={name: [made.profile(name) for _ in range(PROFILES)] for name in ("ours", "floor")},
             sizes=made.sizes,
             archive=made.archive,
             peak=peak,
             healed=healed,
-            starved=memory_settings(made),
         )
 
 
@@ -78,8 +72,7 @@ def conditions() -> str:
 def document(console: Console) -> None:
     """Measure, and put the tables into the docs."""
     results = measured(console)
-    made = [report.marks, report.cold, report.warm, report.calls, report.bill, report.growth, report.healing]
-    tables = {each.__name__: each(results) for each in (*made, report.memory)} | {"conditions": conditions()}
+    tables = {each.__name__: each(results) for each in report.TABLES} | {"conditions": conditions()}
     text = DOCUMENT.read_text()
     for name, content in tables.items():
         text = placed(text, name, content)

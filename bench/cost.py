@@ -1,7 +1,7 @@
 """What was measured, as a day's work and a month's bill. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -14,7 +14,10 @@ QUOTAS: dict[str, float] = {name: each["value"] for name, each in LIST["quotas"]
 DAYS = 730 / 24
 """Of the month that AWS bills by."""
 PLATFORM_LOG = 700
-"""Bytes, roughly: what Lambda logs of a cold invocation by itself (platform.initStart, .start, .report)."""
+"""Bytes, roughly: what Lambda logs of a cold invocation by itself, which are platform.initStart, .start and .report.
+
+As in the examples of Lambda's Telemetry API schema reference.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +37,9 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What one tick or one refresh takes: milliseconds on a whole CPU, those of them that are waited, and counts."""
+    """What one tick or one refresh takes: milliseconds that Lambda bills, and counts."""
 
-    duration: float
-    waited: float
+    billed: float
     invocations: int
     secrets_calls: int
     moviexchange_calls: int
@@ -78,36 +80,28 @@ def cpu_share(memory: float) -> float:
     return min(1.0, memory / QUOTAS["megabytes_a_cpu"])
 
 
-def grown(duration: float, waited: float, share: float) -> float:
-    """Say how long something takes on a share of a CPU: who waits needs none."""
-    return waited + max(0.0, duration - waited) / share
+def day(work: Iterable[tuple[int, Work]], *, memory: float, scheduled: int) -> Day:
+    """Add up pieces of work, each so many times a day."""
+    work = list(work)
 
+    def total(of: Callable[[Work], float]) -> float:
+        return sum(times * of(each) for times, each in work)
 
-def day(times: Mapping[str, int], each: Mapping[str, Work], *, init: float, memory: float, scheduled: int) -> Day:
-    """Add up so many pieces of work of each kind, each of which starts cold where `init` is what that takes."""
-    share = cpu_share(memory)
-    milliseconds = sum(
-        count * (grown(init, 0, share) + grown(each[kind].duration, each[kind].waited, share))
-        for kind, count in times.items()
-        if each[kind].invocations
-    )
     return Day(
-        secrets_calls=sum(count * each[kind].secrets_calls for kind, count in times.items()),
-        moviexchange_calls=sum(count * each[kind].moviexchange_calls for kind, count in times.items()),
-        log_ins=sum(count * each[kind].log_ins for kind, count in times.items()),
-        invocations=sum(count * each[kind].invocations for kind, count in times.items()),
-        gb_seconds=milliseconds / 1000 * memory / 1024,
-        log_bytes=sum(
-            count * (each[kind].log_bytes + PLATFORM_LOG * each[kind].invocations) for kind, count in times.items()
-        ),
+        secrets_calls=total(lambda each: each.secrets_calls),
+        moviexchange_calls=total(lambda each: each.moviexchange_calls),
+        log_ins=total(lambda each: each.log_ins),
+        invocations=total(lambda each: each.invocations),
+        gb_seconds=total(lambda each: each.billed if each.invocations else 0) / 1000 * memory / 1024,
+        log_bytes=total(lambda each: each.log_bytes + PLATFORM_LOG * each.invocations),
         scheduled=scheduled,
     )
 
 
-def all_healed(one: float, count: int) -> float:
-    """Say in how many seconds AWS's quotas let so many tokens be replaced at once, if one takes `one` second.
+def all_healed(one: float, count: int, at_once: float) -> float:
+    """Say in how many seconds AWS's quotas let so many tokens be replaced, if one takes `one` second.
 
     So many run at once as there may be environments, and each writes a secret; the last one to write waits for all.
     """
-    waves = -(-count // int(QUOTAS["concurrent_invocations"]))
+    waves = -(-count // int(at_once))
     return max(one * waves, one + (count - 1) / QUOTAS["secret_writes_a_second"])

@@ -18,6 +18,8 @@ class Far(ThreadingHTTPServer):
     calls: list[str]
     waits: int
     """How often the way was taken."""
+    to_connect: int
+    """How often a connection takes it: TCP's handshake, and one of TLS 1.3."""
 
     def __init__(self, target: str, seconds: float, tls: ssl.SSLContext | None = None) -> None:
         """Stand before an address that speaks HTTP; with a context, speak TLS to those who call."""
@@ -25,6 +27,7 @@ class Far(ThreadingHTTPServer):
         self.host = urlsplit(target).netloc
         self.seconds = seconds
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
+        self.to_connect = 2 if tls else 1
         self.forget()
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -43,7 +46,7 @@ class Far(ThreadingHTTPServer):
 
 
 class Passing(BaseHTTPRequestHandler):
-    """One connection; to make it takes the way once, as each request on it does."""
+    """One connection, whose requests each take the way once."""
 
     server: Far
     protocol_version = "HTTP/1.1"
@@ -53,7 +56,8 @@ class Passing(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Serve what comes by this connection."""
-        self.server.wait()
+        for _ in range(self.server.to_connect):
+            self.server.wait()
         super().handle()
 
     def do_GET(self) -> None:

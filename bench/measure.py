@@ -9,18 +9,19 @@ import ssl
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 from uuid import uuid4
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import trustme
 
 from bench.far import Far, away
+from bench.imports import profiled
 from local.aws import HOUSE, LocalAws
 from local.demo import StepFailed
 from local.lambda_runtime import HANDLER, LambdaRuntime, environment, lambda_runtime
@@ -28,22 +29,26 @@ from local.mx import MovieXchangeStandIn
 from local.stack import Stack, eventually
 
 VAULT_AWAY, MOVIEXCHANGE_AWAY = 0.005, 0.080
-"""Seconds for a request and its answer, and as much for a connection: within a Region, and across the internet."""
+"""Seconds for the way there and back: within a Region, and across the internet."""
 HANDLERS = {
     "ours": HANDLER,
+    "ours-compiled": HANDLER,
     "floor": "floor.handler",
     "floor-same-calls": "floor.same_calls",
     "timer": "timer.handler",
     "four-steps": "four_steps.handler",
     "every-app": "every_app.handler",
 }
-LOOKS = ("ours", "floor", "floor-same-calls", "every-app")
+LOOKS = ("ours", "ours-compiled", "floor", "floor-same-calls", "every-app")
 """Those that have quiet ticks; the others log in whenever they are woken."""
+PUT_OFF = ("mx_token_rotator.session", "mx_token_rotator.moviexchange")
+"""What ours loads at its first log-in."""
 HTTP = ("requests", "urllib3", "certifi", "idna", "charset_normalizer")
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 CROWD = 100
 """Client IDs to heal at once, by as many environments as `heal_all` starts."""
 ENVIRONMENTS = 10
+PYTHON = HOUSE / ".venv-emulator" / "bin" / "python"
 CGROUP = Path("/sys/fs/cgroup/cpu")
 PERIOD = 20_000
 """Microseconds within which a share of the CPU is used up; short, so that short invocations feel it too."""
@@ -61,6 +66,19 @@ class Measured:
     secrets_calls: tuple[str, ...]
     moviexchange_calls: tuple[str, ...]
     log_bytes: int
+
+    @property
+    def billed(self) -> float:
+        """Give what Lambda bills, INIT included."""
+        return self.duration + (self.init or 0)
+
+    def on(self, share: float) -> Self:
+        """Say what it would take on a share of a CPU: work grows as the share falls, and waiting does not."""
+
+        def grown(time: float) -> float:
+            return self.waited + max(0.0, time - self.waited) / share
+
+        return replace(self, wall=grown(self.wall), duration=grown(self.duration), init=self.init and self.init / share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +105,8 @@ class Scene:
     stack: Stack
     mx: MovieXchangeStandIn
     vault: Far
-    moviexchange: Far
+    auth: Far
+    api: Far
     packages: dict[str, Path] = field(default_factory=dict)
     sizes: dict[str, Size] = field(default_factory=dict)
     archive: int = 0
@@ -108,8 +127,8 @@ class Scene:
             "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
             "KEEP_REFRESH_TOKEN": "false",
             "NATIVE_ROTATION": "false",
-            "AUTH_URL": self.moviexchange.url,
-            "API_URL": self.moviexchange.url,
+            "AUTH_URL": self.auth.url,
+            "API_URL": self.api.url,
             "AWS_ENDPOINT_URL": self.vault.url,
         }
 
@@ -118,9 +137,13 @@ class Scene:
         self.stack.build()
         ours = self.stack.package
         self.archive = ours.with_suffix(".zip").stat().st_size
+        compiled = ours.parent / "compiled"
+        shutil.copytree(ours, compiled)
+        command = [str(PYTHON), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(compiled)]
+        subprocess.run(command, check=True)  # noqa: S603  our own command
         for name, handler in HANDLERS.items():
             module = handler.partition(".")[0]
-            package = ours if name == "ours" else ours.parent / module
+            package = {"ours": ours, "ours-compiled": compiled}.get(name, ours.parent / module)
             if not package.exists():
                 for part in [path for path in ours.iterdir() if path.name.startswith(HTTP)]:
                     shutil.copytree(part, package / part.name)
@@ -144,10 +167,18 @@ class Scene:
         return version
 
     @contextmanager
-    def contestant(self, name: str) -> Iterator["Contestant"]:
-        """Start an execution environment, still cold."""
+    def contestant(self, name: str, group: Path | None = None) -> Iterator["Contestant"]:
+        """Start an execution environment, still cold, in a group of processes if there is one."""
         with lambda_runtime(self.packages[name], self.variables(), handler=HANDLERS[name]) as runtime:
+            if group:
+                (group / "cgroup.procs").write_text(str(runtime.pid))
             yield Contestant(name, self, runtime)
+
+    def profile(self, name: str) -> tuple[dict[str, float], dict[str, float]]:
+        """Say what INIT takes, and then what ours puts off, in milliseconds by whose modules they are."""
+        package, module = self.packages[name], HANDLERS[name].rpartition(".")[0]
+        later = PUT_OFF if name == "ours" else ()
+        return profiled(PYTHON, package, environment(package) | self.variables(), module, *later)
 
     def started(self, name: str) -> Started:
         """Take a cold start in a process that tells of itself."""
@@ -158,7 +189,7 @@ class Scene:
             "print(json.dumps([len(sys.modules) - before, pages * __import__('resource').getpagesize()]))"
         )
         printed = subprocess.run(  # noqa: S603  our own command
-            [str(HOUSE / ".venv-emulator" / "bin" / "python"), "-c", code],
+            [str(PYTHON), "-c", code],
             cwd=self.packages[name],
             env=environment(self.packages[name]) | self.variables(),
             stdout=subprocess.PIPE,
@@ -203,7 +234,7 @@ class Contestant:
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
     def _measure(self, requests: list[dict[str, str]]) -> Measured:
-        vault, moviexchange = peers = (self.scene.vault, self.scene.moviexchange)
+        peers = (self.scene.vault, self.scene.auth, self.scene.api)
         for peer in peers:
             peer.forget()
         printed_before = len(self.runtime.printed())
@@ -225,8 +256,8 @@ class Contestant:
             init=float(init[1]) if init else None,
             invocations=len(requests),
             waited=sum(peer.waits * peer.seconds * 1000 for peer in peers),
-            secrets_calls=tuple(vault.calls),
-            moviexchange_calls=tuple(moviexchange.calls),
+            secrets_calls=tuple(self.scene.vault.calls),
+            moviexchange_calls=(*self.scene.auth.calls, *self.scene.api.calls),
             log_bytes=sum(len(line.encode()) for line in printed.splitlines() if line.startswith(("{", "["))),
         )
 
@@ -249,28 +280,34 @@ def scene(aws: LocalAws) -> Iterator[Scene]:
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     with ExitStack() as ends:
         mx = ends.enter_context(MovieXchangeStandIn())
-        vault = ends.enter_context(away(aws.endpoint, VAULT_AWAY))
-        moviexchange = ends.enter_context(away(mx.url, MOVIEXCHANGE_AWAY, tls))
-        made = Scene(Stack(aws, {"SecretPrefix": "bench"}), mx, vault, moviexchange)
+        vault = ends.enter_context(away(aws.endpoint, VAULT_AWAY, tls))
+        auth, api = (ends.enter_context(away(mx.url, MOVIEXCHANGE_AWAY, tls)) for _ in range(2))
+        made = Scene(Stack(aws, {"SecretPrefix": "bench"}), mx, vault, auth, api)
         made.build(authority)
         made.fill()
         yield made
 
 
-Samples = Mapping[str, Mapping[str, list[Measured]]]
-"""Of each contestant, its cold reports, its warm quiet ticks and its warm reports."""
+Kind = Literal["cold tick", "cold refresh", "tick", "refresh"]
+Samples = Mapping[str, Mapping[Kind, list[Measured]]]
+"""Of each contestant; a refresh is one that an app reported as refused. What was measured in one turn has one index."""
 
 
-def in_turns(scene: Scene, *, rounds: int, warm: int) -> Samples:
-    """Let the contestants start cold one after the other in each round, then take turns while they are warm."""
-    samples: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
-    names = list(HANDLERS)
+def in_turns(scene: Scene, names: Sequence[str], *, rounds: int, warm: int, group: Path | None = None) -> Samples:
+    """Let the contestants start cold one after the other in each round, then take turns while they are warm.
+
+    They start with a refresh in one round, and with a quiet tick in the next, if they have any.
+    """
+    samples: dict[str, dict[Kind, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     for number in range(rounds):
-        turns = names[number % len(names) :] + names[: number % len(names)]
+        turn = number % len(names)
         with ExitStack() as ends:
-            contestants = [ends.enter_context(scene.contestant(name)) for name in turns]
+            contestants = [ends.enter_context(scene.contestant(name, group)) for name in (*names[turn:], *names[:turn])]
             for each in contestants:
-                samples[each.name]["cold"].append(each.report())
+                if number % 2 and each.name in LOOKS:
+                    samples[each.name]["cold tick"].append(each.tick())
+                else:
+                    samples[each.name]["cold refresh"].append(each.report())
             for _ in range(warm):
                 for each in contestants:
                     if each.name in LOOKS:
@@ -312,15 +349,3 @@ def cpu_limit(share: float) -> Iterator[Path | None]:
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text(), within=10)
         group.rmdir()
-
-
-def starved(scene: Scene, share: float, *, warm: int) -> tuple[Measured, list[Measured], list[Measured]] | None:
-    """Give a cold report, ticks and refreshes of ours on a share of a CPU; None where it cannot be limited."""
-    with cpu_limit(share) as group:
-        if group is None:
-            return None
-        with scene.contestant("ours") as ours:
-            (group / "cgroup.procs").write_text(str(ours.runtime.pid))
-            cold = ours.report()
-            pairs = [(ours.tick(), ours.report()) for _ in range(warm)]
-            return cold, [tick for tick, _ in pairs], [refresh for _, refresh in pairs]

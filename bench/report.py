@@ -8,13 +8,15 @@ from typing import Any
 
 from cfnlint.decode.cfn_yaml import load
 
-from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, day, grown
-from bench.measure import Measured, Samples, Size, Started
+from bench.cost import DAYS, LIST, PRICES, QUOTAS, Day, Spread, Work, all_healed, cpu_share, day
+from bench.imports import CLIENT, OWNERS, REST, TOTAL
+from bench.measure import Kind, Measured, Samples, Size, Started
 from local.aws import HOUSE
 from local.document import table
 
 TITLES = {
     "ours": "ours",
+    "ours-compiled": "ours, with bytecode",
     "floor": "floor",
     "floor-same-calls": "floor, same calls",
     "timer": "timer",
@@ -22,65 +24,80 @@ TITLES = {
     "every-app": "every app for itself",
 }
 COUNTS = (1, 10, 100, 1000)
-MEMORIES = (128, 256, 512, 1024, 1769)
 TICKS, REFRESHES, PROCESSES = 96, 4, 10
 """A day and a token: looks every 15 minutes, refreshes at half of 12 hours; and the processes that use the token."""
-TIMES = {
-    "ours": {"tick": TICKS - REFRESHES, "refresh": REFRESHES},
-    "floor": {"tick": TICKS - REFRESHES, "refresh": REFRESHES},
-    "timer": {"refresh": TICKS},
-    "four-steps": {"refresh": REFRESHES},
-    "every-app": {"cold": PROCESSES, "refresh": PROCESSES},
+TIMES: Mapping[str, Mapping[Kind, int]] = {
+    "ours": {"cold tick": TICKS - REFRESHES, "cold refresh": REFRESHES},
+    "floor": {"cold tick": TICKS - REFRESHES, "cold refresh": REFRESHES},
+    "timer": {"cold refresh": TICKS},
+    "four-steps": {"cold refresh": REFRESHES},
+    "every-app": {"cold refresh": PROCESSES, "refresh": PROCESSES},
 }
-"""How often each does what in a day: a process of an app lives for a day, and logs in when it starts and after 12 h."""
+"""How often each does what in a day, if whatever wakes it finds it cold.
+
+A process of an app lives for a day, and logs in when it starts and after 12 hours.
+"""
+READS = PROCESSES * 24 * 60 // 5
+"""Of a token in a day, by processes that read it every five minutes."""
 SCHEDULED = {"ours": TICKS, "floor": TICKS, "timer": TICKS}
 """Secrets Manager takes no money for its own schedule, and an app has none."""
 MIB = 1024 * 1024
 
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 MEMORY: int = TEMPLATE["Resources"]["Rotator"]["Properties"]["MemorySize"]
+WHOLE = int(QUOTAS["megabytes_a_cpu"])
+MEMORIES = sorted({128, 256, 512, MEMORY, WHOLE})
 STACKS_METRICS = 1
 """TokenRefreshed; TokenRefreshFailed costs for the hours in which something failed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Starved:
-    """Ours with a memory setting, in milliseconds."""
-
-    init: float
-    cold: float
-    tick: float
-    refresh: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
     """All that a run measured."""
 
-    samples: Samples
+    samples: Mapping[int, Samples]
+    """By memory setting, with its share of a CPU; of a whole one alone where this machine could not limit it."""
     started: Mapping[str, Started]
+    profiles: Mapping[str, Sequence[tuple[Mapping[str, float], Mapping[str, float]]]]
     sizes: Mapping[str, Size]
     archive: int
     peak: int
     healed: Mapping[int, float]
     """Seconds until so many tokens were replaced."""
-    starved: Mapping[int, Starved]
-    """By memory setting, measured; empty where this machine could not limit the CPU."""
 
-    def spread(self, name: str, kind: str, what: str) -> Spread:
+    def at(self, memory: int) -> Samples:
+        """Give what was measured with a memory setting, or follows for it from what a whole CPU takes."""
+        if memory in self.samples:
+            return self.samples[memory]
+        share = cpu_share(memory)
+        return {
+            name: {kind: [one.on(share) for one in measured] for kind, measured in each.items()}
+            for name, each in self.samples[WHOLE].items()
+        }
+
+    def spread(self, name: str, kind: Kind, what: str, memory: int = WHOLE) -> Spread:
         """Give the spread of one measurement."""
-        return Spread.of([getattr(each, what) for each in self.samples[name][kind]])
+        return Spread.of([getattr(each, what) for each in self.at(memory)[name][kind]])
 
-    def init(self, name: str) -> Spread:
+    def beyond(self, name: str, other: str, kind: Kind, memory: int) -> Spread:
+        """Give the spread of what one takes beyond another in the same turn, in milliseconds."""
+        pairs = zip(self.at(memory)[name][kind], self.at(memory)[other][kind], strict=True)
+        return Spread.of([one.duration - another.duration for one, another in pairs])
+
+    def cold(self, name: str, what: str, memory: int = WHOLE) -> list[float]:
+        """Give one measurement of all cold starts."""
+        measured = self.at(memory)[name]
+        return [getattr(each, what) for each in (*measured.get("cold tick", []), *measured["cold refresh"])]
+
+    def init(self, name: str, memory: int = WHOLE) -> Spread:
         """Give the spread of INIT."""
-        return self.spread(name, "cold", "init")
+        return Spread.of(self.cold(name, "init", memory))
 
     def day(self, name: str) -> Day:
-        """Give what one token takes a day, if whatever wakes it finds it cold."""
+        """Give what one token takes a day."""
+        measured = self.at(MEMORY)[name]
         return day(
-            TIMES[name],
-            {kind: work(each, in_lambda=name != "every-app") for kind, each in self.samples[name].items()},
-            init=self.init(name).median,
+            [(times, work(measured[kind], in_lambda=name != "every-app")) for kind, times in TIMES[name].items()],
             memory=MEMORY,
             scheduled=SCHEDULED.get(name, 0),
         )
@@ -89,12 +106,11 @@ class Results:
 Table = Callable[[Results], str]
 
 
-def work(measured: Sequence[Measured], *, in_lambda: bool) -> Work:
-    """Take the medians of times, and the counts of the last one; what an app does in its own process is not invoked."""
+def work(measured: Sequence[Measured], *, in_lambda: bool = True) -> Work:
+    """Take the median of times, and the counts of the last one; what an app does in its own process is not invoked."""
     last = measured[-1]
     return Work(
-        duration=median(each.duration for each in measured),
-        waited=median(each.waited for each in measured),
+        billed=median(each.billed for each in measured),
         invocations=last.invocations if in_lambda else 0,
         secrets_calls=len(last.secrets_calls),
         moviexchange_calls=len(last.moviexchange_calls),
@@ -119,7 +135,7 @@ METRICS_OF_A_TOKEN = len({alarm["MetricName"] for alarm in OF_A_TOKEN})
 
 def told(spread: Spread, digits: int = 0) -> str:
     """Write a median with its quartiles."""
-    return f"{spread.median:.{digits}f} ({spread.low:.{digits}f} to {spread.high:.{digits}f})"
+    return f"{spread.median:,.{digits}f} ({spread.low:,.{digits}f} to {spread.high:,.{digits}f})"
 
 
 def watching(name: str) -> float:
@@ -139,51 +155,100 @@ def kept(name: str) -> float:
     return 0.0 if name == "every-app" else PRICES["secret_month"]
 
 
-def marks(results: Results) -> str:
-    """Tell which marks are reached, and how far the others are."""
-    ours, floor = "ours", "floor-same-calls"
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A time to reach: its name, with its unit, and the digits to write."""
 
-    def of(name: str, kind: str, what: str) -> float:
-        return results.spread(name, kind, what).median
+    name: str
+    digits: int
+    limit: float
+    value: Spread
 
-    def beyond(kind: str) -> float:
-        return of(ours, kind, "duration") - of(floor, kind, "duration")
+    def cells(self) -> tuple[str, str, str]:
+        """Write the limit, what was measured, and the verdict."""
+        reached = verdict(self.value.median, self.limit, self.digits)
+        return f"{self.limit:,.{self.digits}f}", told(self.value, self.digits), reached
 
-    calls = {
-        kind: len(last.secrets_calls) + len(last.moviexchange_calls)
-        for kind, each in results.samples[ours].items()
-        for last in each[-1:]
-    }
-    bill = PRICES["secret_month"] + sum(results.day(ours).bill().values())
-    rows: list[tuple[str, float, float, str]] = [
-        ("INIT, over the floor's", results.init(ours).median / results.init("floor").median, 1.10, "{:.2f}"),
-        ("quiet tick, beyond the floor's same calls", beyond("tick"), 2, "{:.1f} ms"),
-        ("refresh, beyond the floor's same calls", beyond("refresh"), 5, "{:.1f} ms"),
-        ("outside calls of a quiet tick", calls["tick"], 2, "{:.0f}"),
-        ("outside calls of a refresh", calls["refresh"], 6, "{:.0f}"),
-        ("package as it ships", results.archive / MIB, 2, "{:.2f} MiB"),
-        ("bill a token, over its secret's storage", bill / PRICES["secret_month"], 1.2, "{:.2f}"),
-        ("custom metrics a token", METRICS_OF_A_TOKEN, 1, "{:.0f}"),
-        ("alarms a token", len(OF_A_TOKEN), 1, "{:.0f}"),
-        (
-            "report to fresh token, cold; at most a cold start and refresh of the floor with the same calls",
-            of(ours, "cold", "wall"),
-            of(floor, "cold", "wall"),
-            "{:.0f} ms",
+
+def timed(results: Results, memory: int) -> Sequence[Mark]:
+    """Give the marks that are times, with a memory setting."""
+    ours, same, floor = "ours", "floor-same-calls", "floor"
+
+    def report(name: str) -> Spread:
+        return results.spread(name, "cold refresh", "wall", memory)
+
+    inits = [results.cold(name, "init", memory) for name in (ours, floor)]
+    return (
+        Mark(
+            name="INIT, over the floor's",
+            digits=2,
+            limit=1.1,
+            value=Spread.of([one / other for one, other in zip(*inits, strict=True)]),
         ),
+        Mark(
+            name="quiet tick, ms beyond the floor's same calls",
+            digits=1,
+            limit=2,
+            value=results.beyond(ours, same, "tick", memory),
+        ),
+        Mark(
+            name="refresh, ms beyond the floor's same calls",
+            digits=1,
+            limit=5,
+            value=results.beyond(ours, same, "refresh", memory),
+        ),
+        Mark(
+            name="report to fresh token, ms; at most a cold start and refresh of the floor with the same calls",
+            digits=0,
+            limit=report(same).median,
+            value=report(ours),
+        ),
+        Mark(
+            name="the same; at most a cold start and refresh of the floor with the fewest calls",
+            digits=0,
+            limit=report(floor).median,
+            value=report(ours),
+        ),
+    )
+
+
+def marks(results: Results) -> str:
+    """Tell which of the marks that are times are reached, on a whole CPU and on the function's share of one."""
+    settings = [timed(results, memory) for memory in (WHOLE, MEMORY)]
+    return table(
+        ("mark", "at most", "on a whole CPU", "reached", "at most", f"with {MEMORY:,} MB", "reached"),
+        [(one.name, *one.cells(), *other.cells()) for one, other in zip(*settings, strict=True)],
+    )
+
+
+def counts(results: Results) -> str:
+    """Tell which of the other marks are reached."""
+
+    def calls(kind: Kind) -> float:
+        last = results.samples[WHOLE]["ours"][kind][-1]
+        return len(last.secrets_calls) + len(last.moviexchange_calls)
+
+    bill = PRICES["secret_month"] + sum(results.day("ours").bill().values())
+    rows = [
+        ("outside calls of a quiet tick", 0, 2, calls("tick")),
+        ("outside calls of a refresh", 0, 6, calls("refresh")),
+        ("package as it ships, MiB", 2, 2, results.archive / MIB),
+        ("bill a token, over its secret's storage", 2, 1.2, bill / PRICES["secret_month"]),
+        ("custom metrics a token", 0, 1, METRICS_OF_A_TOKEN),
+        ("alarms a token", 0, 1, len(OF_A_TOKEN)),
     ]
     return table(
-        ("mark", "at most", "measured", "reached"),
+        ("mark", "at most", "now", "reached"),
         [
-            (name, form.format(limit), form.format(value), verdict(value, limit, form))
-            for name, value, limit, form in rows
+            (name, f"{limit:.{digits}f}", f"{value:.{digits}f}", verdict(value, limit, digits))
+            for name, digits, limit, value in rows
         ],
     )
 
 
-def verdict(value: float, limit: float, form: str) -> str:
+def verdict(value: float, limit: float, digits: int) -> str:
     """Say whether a value is within its limit, and how far beyond it is otherwise."""
-    return "yes" if value <= limit else f"no, by {form.format(value - limit)}"
+    return "yes" if value <= limit else f"no, by {value - limit:,.{digits}f}"
 
 
 def cold(results: Results) -> str:
@@ -216,11 +281,26 @@ def cold(results: Results) -> str:
     )
 
 
+def profile(results: Results) -> str:
+    """Tell what INIT is made of, and what ours puts off until its first log-in."""
+
+    def cell(name: str, part: int, owner: str) -> str:
+        return f"{median(each[part].get(owner, 0.0) for each in results.profiles[name]):.0f}"
+
+    return table(
+        ("ms", "INIT of ours", "INIT of the floor", "ours, at the first log-in"),
+        [
+            (owner, cell("ours", 0, owner), cell("floor", 0, owner), cell("ours", 1, owner))
+            for owner in (*OWNERS, REST, CLIENT, TOTAL)
+        ],
+    )
+
+
 def warm(results: Results) -> str:
     """Tell how long ticks, refreshes and the way from a report to a fresh token take."""
 
-    def cells(name: str, kind: str) -> tuple[str, str]:
-        if kind not in results.samples[name]:
+    def cells(name: str, kind: Kind) -> tuple[str, str]:
+        if kind not in results.samples[WHOLE][name]:
             return "none", ""
         spread, floor = results.spread(name, kind, "duration"), results.spread("floor", kind, "duration")
         return told(spread, 1), f"{spread.median / floor.median:.2f}"
@@ -236,7 +316,7 @@ def warm(results: Results) -> str:
                 *cells(name, "tick"),
                 *cells(name, "refresh"),
                 told(results.spread(name, "refresh", "wall")),
-                told(results.spread(name, "cold", "wall")),
+                told(results.spread(name, "cold refresh", "wall")),
             )
             for name, title in TITLES.items()
         ],
@@ -246,10 +326,10 @@ def warm(results: Results) -> str:
 def calls(results: Results) -> str:
     """Count calls and log-ins."""
 
-    def counted(name: str, kind: str) -> str:
-        if kind not in results.samples[name]:
+    def made(name: str, kind: Kind) -> str:
+        if kind not in results.samples[WHOLE][name]:
             return "none"
-        last = results.samples[name][kind][-1]
+        last = results.samples[WHOLE][name][kind][-1]
         return str(len(last.secrets_calls) + len(last.moviexchange_calls))
 
     return table(
@@ -257,8 +337,8 @@ def calls(results: Results) -> str:
         [
             (
                 TITLES[name],
-                counted(name, "tick"),
-                counted(name, "refresh"),
+                made(name, "tick"),
+                made(name, "refresh"),
                 f"{results.day(name).calls:.0f}",
                 f"{results.day(name).log_ins:.0f}",
             )
@@ -287,14 +367,15 @@ def growth(results: Results) -> str:
 
 def healing(results: Results) -> str:
     """Tell how long it takes until all tokens of a stack are replaced."""
-    one = curve(results)[MEMORY].cold / 1000
+    one = results.spread("ours", "cold refresh", "wall", MEMORY).median / 1000
+    quotas = ("concurrent_invocations", "concurrent_invocations_of_a_new_account")
     return table(
-        ("client IDs, all reported at once", "here, s", "on AWS by its quotas, s"),
+        ("client IDs, all reported at once", "here, s", *(f"on AWS, {QUOTAS[name]:,} at once, s" for name in quotas)),
         [
             (
                 f"{count:,}",
                 f"{results.healed[count]:.1f}" if count in results.healed else "not tried",
-                f"{all_healed(one, count):.1f}",
+                *(f"{all_healed(one, count, QUOTAS[name]):.1f}" for name in quotas),
             )
             for count in COUNTS
         ],
@@ -323,44 +404,38 @@ def bill(results: Results) -> str:
                 )
                 for count in COUNTS
             ),
+            (
+                f"beside it: {READS:,} reads a day",
+                *(f"{READS * DAYS * PRICES['secrets_call']:.2f}" if kept(name) else "none" for name in TIMES),
+            ),
         ],
     )
 
 
-def curve(results: Results) -> Mapping[int, Starved]:
-    """Give ours with each memory setting: as measured, or by the documented proportion."""
-    if results.starved:
-        return results.starved
-    each = {kind: work(measured, in_lambda=True) for kind, measured in results.samples["ours"].items()}
-    init = results.init("ours").median
-    start = results.spread("ours", "cold", "wall").median - each["cold"].duration
-
-    def at(share: float) -> Starved:
-        times = {kind: grown(one.duration, one.waited, share) for kind, one in each.items()}
-        return Starved(
-            init=init / share,
-            cold=start / share + times["cold"],
-            tick=times["tick"],
-            refresh=times["refresh"],
-        )
-
-    return {memory: at(cpu_share(memory)) for memory in sorted({*MEMORIES, MEMORY})}
-
-
-def month(size: int, times: Starved, *, is_cold: bool) -> float:
-    """Give what a token's compute costs a month with a memory setting; every tick starts cold, or none."""
-    count = TIMES["ours"]
-    spent = count["tick"] * times.tick + count["refresh"] * times.refresh + is_cold * TICKS * times.init
-    return Day(gb_seconds=spent / 1000 * size / 1024).bill()["Lambda compute"]
+def compute(results: Results, memory: int, times: Mapping[Kind, int]) -> float:
+    """Give what a token's compute costs a month with a memory setting, if it is so much a day."""
+    measured = results.at(memory)["ours"]
+    each = [(count, work(measured[kind])) for kind, count in times.items()]
+    return day(each, memory=memory, scheduled=0).bill()["Lambda compute"]
 
 
 def memory(results: Results) -> str:
     """Tell what each memory setting does to ours."""
     how = (
         "Measured with the CPU limited to that share (cgroups)."
-        if results.starved
+        if MEMORY in results.samples
         else "By the documented proportion from what was measured on a whole CPU, which this machine could not limit."
     )
+    all_warm: Mapping[Kind, int] = {"tick": TICKS - REFRESHES, "refresh": REFRESHES}
+
+    def cells(size: int) -> tuple[str, ...]:
+        return (
+            told(results.init("ours", size)),
+            told(results.spread("ours", "cold refresh", "wall", size)),
+            told(results.spread("ours", "tick", "duration", size)),
+            told(results.spread("ours", "refresh", "duration", size)),
+            *(f"{compute(results, size, times):.4f}" for times in (TIMES["ours"], all_warm)),
+        )
 
     return (
         f"{how}\nThe most memory that its process had was {results.peak / MIB:.0f} MiB; MemorySize is {MEMORY}.\n\n"
@@ -369,15 +444,7 @@ def memory(results: Results) -> str:
                 *("MemorySize, MB", "share of a CPU", "INIT, ms", "report to fresh token, cold, ms", "quiet tick, ms"),
                 *("refresh, ms", "compute, USD a month, all cold", "all warm"),
             ),
-            [
-                (
-                    str(size),
-                    f"{cpu_share(size):.2f}",
-                    *(f"{value:,.0f}" for value in (times.init, times.cold, times.tick, times.refresh)),
-                    *(f"{month(size, times, is_cold=is_cold):.4f}" for is_cold in (True, False)),
-                )
-                for size, times in curve(results).items()
-            ],
+            [(str(size), f"{cpu_share(size):.2f}", *cells(size)) for size in MEMORIES],
         )
     )
 
@@ -395,3 +462,9 @@ def conditions(cpu: str, system: str, python: str, date: str) -> str:
         f"- {', '.join(f'{name} {pins[name]}' for name in named)}\n"
         f"- prices of {LIST['date']} in {LIST['region']}, from [bench/prices.json](../bench/prices.json)\n"
     )
+
+
+TABLES: tuple[Table, ...] = (
+    *(marks, counts, cold, profile, warm, calls),
+    *(bill, growth, healing, memory),
+)

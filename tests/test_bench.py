@@ -1,5 +1,6 @@
 """The benchmark: its arithmetic, that its contestants do their job, and that the product's counts do not grow."""
 
+import ssl
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import requests
+import trustme
 
 from bench import measure, report
-from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, day, grown
+from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, day
 from bench.far import away
-from bench.measure import HANDLERS, Measured, Samples, Scene, cpu_limit, in_turns, scene
-from bench.report import COUNTS, Results, verdict
+from bench.imports import CLIENT, REST, TOTAL, spent
+from bench.measure import HANDLERS, Kind, Measured, Samples, Scene, cpu_limit, in_turns, scene
+from bench.report import COUNTS, TABLES, WHOLE, Results, verdict
 from local.aws import HOUSE, local_aws
 from local.document import placed
 from local.faults import send
@@ -21,13 +24,10 @@ from local.mx import MovieXchangeStandIn
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface emulator and the runtime's client are for Linux alone"
 )
-TICK = Work(duration=250, waited=10, invocations=1, secrets_calls=2, moviexchange_calls=0, log_ins=0, log_bytes=300)
-REFRESH = Work(
-    duration=500, waited=350, invocations=1, secrets_calls=4, moviexchange_calls=2, log_ins=1, log_bytes=1300
-)
-TABLES: tuple[report.Table, ...] = (
-    *(report.marks, report.cold, report.warm, report.calls),
-    *(report.bill, report.growth, report.healing, report.memory),
+TICK = Work(billed=1250, invocations=1, secrets_calls=2, moviexchange_calls=0, log_ins=0, log_bytes=300)
+REFRESH = Work(billed=1500, invocations=1, secrets_calls=4, moviexchange_calls=2, log_ins=1, log_bytes=1300)
+MEASURED = Measured(
+    wall=140, duration=30, init=100, invocations=1, waited=10, secrets_calls=(), moviexchange_calls=(), log_bytes=0
 )
 
 
@@ -43,20 +43,27 @@ def test_memory_brings_cpu_up_to_one(memory: float, share: float) -> None:
 
 
 def test_work_grows_as_the_share_falls_and_waiting_does_not() -> None:
-    """20 ms of work on a quarter of a CPU are 80, beside 10 ms of waiting."""
-    assert grown(30, 10, 0.25) == 90
+    """20 ms of work on a quarter of a CPU are 80, beside 10 ms of waiting; INIT waits for nobody."""
+    grown = MEASURED.on(0.25)
+
+    assert (grown.duration, grown.init, grown.wall) == (90, 400, 10 + 130 * 4)
+
+
+def test_lambda_bills_init_as_it_bills_the_invocation() -> None:
+    """Since August 2025, of every function."""
+    assert MEASURED.billed == 130
 
 
 def test_a_day_is_the_sum_of_its_work() -> None:
-    """Of two ticks and a refresh, each started cold, on a whole CPU with a GB and three quarters."""
-    together = day({"tick": 2, "refresh": 1}, {"tick": TICK, "refresh": REFRESH}, init=1000, memory=1792, scheduled=3)
+    """Of two ticks and a refresh, with a GB and three quarters."""
+    together = day([(2, TICK), (1, REFRESH)], memory=1792, scheduled=3)
 
     assert together == Day(
         secrets_calls=8,
         moviexchange_calls=2,
         log_ins=1,
         invocations=3,
-        gb_seconds=(3 * 1.0 + 2 * 0.25 + 0.5) * 1.75,
+        gb_seconds=(2 * 1.25 + 1.5) * 1.75,
         log_bytes=2 * 1000 + 2000,
         scheduled=3,
     )
@@ -66,9 +73,7 @@ def test_what_an_app_does_in_its_own_process_is_no_compute_of_lambda() -> None:
     """Its calls count all the same."""
     in_process = Work(**(vars(REFRESH) | {"invocations": 0}))
 
-    assert day({"refresh": 1}, {"refresh": in_process}, init=1000, memory=1769, scheduled=0).bill()[
-        "Lambda compute"
-    ] == pytest.approx(0)
+    assert day([(1, in_process)], memory=1769, scheduled=0).bill()["Lambda compute"] == pytest.approx(0)
 
 
 def test_a_bill_is_a_days_work_times_the_prices_for_a_month() -> None:
@@ -87,13 +92,13 @@ def test_a_bill_is_a_days_work_times_the_prices_for_a_month() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "count", "seconds"),
-    [(4.0, 1, 4.0), (4.0, 101, 6.0), (4.0, 1000, 4 + 999 / 50), (60.0, 1001, 120.0)],
+    ("one", "count", "at_once", "seconds"),
+    [(4.0, 1, 1000, 4.0), (4.0, 101, 1000, 6.0), (4.0, 1000, 1000, 4 + 999 / 50), (60.0, 1001, 1000, 120.0)],
     ids=["one", "writes", "more writes", "two waves"],
 )
-def test_the_slower_quota_says_when_all_are_healed(one: float, count: int, seconds: float) -> None:
-    """50 writes a second, and 1,000 at once."""
-    assert all_healed(one, count) == seconds
+def test_the_slower_quota_says_when_all_are_healed(one: float, count: int, at_once: float, seconds: float) -> None:
+    """50 writes a second, and as many at once as the account may run."""
+    assert all_healed(one, count, at_once) == seconds
 
 
 @pytest.mark.parametrize("part", ["prices", "quotas"])
@@ -105,17 +110,43 @@ def test_each_price_says_where_it_was_read(part: str) -> None:
 @pytest.mark.parametrize(("value", "said"), [(1.1, "yes"), (1.25, "no, by 0.15")])
 def test_a_mark_is_reached_or_says_how_far_it_is(value: float, said: str) -> None:
     """At the limit it is reached."""
-    assert verdict(value, 1.1, "{:.2f}") == said
+    assert verdict(value, 1.1, 2) == said
 
 
-def test_a_far_server_takes_the_way_for_each_connection_and_each_request(mx: MovieXchangeStandIn) -> None:
-    """Two requests on one connection take it three times, and are both counted."""
-    with away(mx.url, 0) as far, requests.Session() as session:
-        session.get(f"{far.url}/one")
-        session.get(f"{far.url}/two")
+@pytest.mark.parametrize(("scheme", "ways"), [("http", 3), ("https", 4)])
+def test_a_far_server_takes_the_way_for_each_handshake_and_each_request(
+    scheme: str, ways: int, mx: MovieXchangeStandIn
+) -> None:
+    """Two requests on one connection take it twice, TCP once, and TLS 1.3 once more."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with authority.cert_pem.tempfile() as trusted, away(mx.url, 0, tls if scheme == "https" else None) as far:
+        with requests.Session() as session:
+            session.get(f"{far.url}/one", verify=trusted)
+            session.get(f"{far.url}/two", verify=trusted)
         seen = (far.waits, far.calls)
 
-    assert seen == (3, ["GET /one", "GET /two"])
+    assert seen == (ways, ["GET /one", "GET /two"])
+
+
+def test_a_profile_adds_up_whose_imports_took_how_long() -> None:
+    """What is imported while the client is set up counts for who is imported, and the rest of it for the client."""
+    printed = (
+        "import time:      1000 |       1000 |   boto3.session\n"
+        "set-up begins\n"
+        "import time:       500 |        500 |     botocore.endpoint\n"
+        "set-up took 2500\n"
+        "import time:       250 |        250 |   json\n"
+        "import time:      4000 |       5750 | mx_token_rotator.handler\n"
+    )
+
+    assert spent(printed) == {
+        "boto3 and botocore": 1.5,
+        CLIENT: 2.0,
+        REST: 0.25,
+        "its own code": 2.0,
+        TOTAL: 5.75,
+    }
 
 
 def test_a_far_server_passes_everything_on(mx: MovieXchangeStandIn) -> None:
@@ -166,11 +197,11 @@ def set_up() -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def samples(set_up: Scene) -> Samples:
-    """Let each contestant start cold twice, and take one turn each time."""
-    return in_turns(set_up, rounds=2, warm=1)
+    """Let each contestant start cold four times, and take one turn each time."""
+    return in_turns(set_up, list(HANDLERS), rounds=4, warm=1)
 
 
-def last(samples: Samples, kind: str) -> dict[str, Measured]:
+def last(samples: Samples, kind: Kind) -> dict[str, Measured]:
     """Give the last measurement of a kind, of each contestant that has one."""
     return {name: each[kind][-1] for name, each in samples.items() if kind in each}
 
@@ -200,9 +231,8 @@ def test_a_refresh_of_the_package_takes_four_more(samples: Samples) -> None:
 @on_linux
 def test_the_floor_of_the_same_calls_makes_the_same_calls(samples: Samples) -> None:
     """Or what ours takes beyond it would not be ours."""
-    compared = [
-        {calls(last(samples, kind)[name]) for name in ("ours", "floor-same-calls")} for kind in ("tick", "refresh")
-    ]
+    kinds: tuple[Kind, ...] = ("tick", "refresh")
+    compared = [{calls(last(samples, kind)[name]) for name in ("ours", "floor-same-calls")} for kind in kinds]
 
     assert [len(each) for each in compared] == [1, 1]
 
@@ -210,13 +240,15 @@ def test_the_floor_of_the_same_calls_makes_the_same_calls(samples: Samples) -> N
 @on_linux
 def test_the_other_contestants_make_the_calls_that_their_kind_makes(samples: Samples) -> None:
     """As they stand in the table; an app by itself makes none while its token works."""
+    kinds: tuple[Kind, ...] = ("tick", "refresh")
     counts = {
-        name: [len(calls(last(samples, kind)[name])) for kind in ("tick", "refresh") if name in last(samples, kind)]
+        name: [len(calls(last(samples, kind)[name])) for kind in kinds if name in last(samples, kind)]
         for name in HANDLERS
     }
 
     assert counts == {
         "ours": [2, 6],
+        "ours-compiled": [2, 6],
         "floor": [1, 4],
         "floor-same-calls": [2, 6],
         "timer": [3],
@@ -239,21 +271,24 @@ def test_what_ships_does_not_grow(set_up: Scene) -> None:
     assert (ours.files <= 175, ours.zipped <= 640 * 1024, set_up.archive <= 2 * 1024 * 1024) == (True, True, True)
 
 
-@on_linux
-@pytest.mark.parametrize("table", TABLES, ids=lambda each: str(each.__name__))
-def test_each_table_can_be_made_where_the_cpu_cannot_be_limited(
-    table: report.Table, set_up: Scene, samples: Samples
-) -> None:
-    """No row of any table lacks a cell, whichever contestant or size it is of."""
-    results = Results(
-        samples=samples,
+@pytest.fixture(scope="module")
+def results(set_up: Scene, samples: Samples) -> Results:
+    """Put together what a machine measures that cannot limit the CPU."""
+    return Results(
+        samples={WHOLE: samples},
         started={name: set_up.started("floor") for name in HANDLERS},
+        profiles={name: [set_up.profile(name)] for name in ("ours", "floor")},
         sizes=set_up.sizes,
         archive=set_up.archive,
         peak=0,
         healed={1: 1.0},
-        starved={},
     )
+
+
+@on_linux
+@pytest.mark.parametrize("table", TABLES, ids=lambda each: str(each.__name__))
+def test_each_table_can_be_made_where_the_cpu_cannot_be_limited(table: report.Table, results: Results) -> None:
+    """No row of any table lacks a cell, whichever contestant or size it is of."""
     lines = [line for line in table(results).splitlines() if line.startswith("|")]
 
     assert (len({line.count(" | ") for line in lines}), len(lines) > len(COUNTS)) == (1, True)
