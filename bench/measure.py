@@ -127,6 +127,7 @@ class Scene:
             "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
             "KEEP_REFRESH_TOKEN": "false",
             "NATIVE_ROTATION": "false",
+            "WATCH_TOKENS": "true",
             "AUTH_URL": self.auth.url,
             "API_URL": self.api.url,
             "AWS_ENDPOINT_URL": self.vault.url,

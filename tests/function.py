@@ -82,6 +82,7 @@ def cold_start(url: str, environment: pytest.MonkeyPatch) -> Iterator[Rotator]:
         "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
         "KEEP_REFRESH_TOKEN": "false",
         "NATIVE_ROTATION": "false",
+        "WATCH_TOKENS": "true",
         "AUTH_URL": url,
         "API_URL": url,
     }

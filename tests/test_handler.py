@@ -216,6 +216,35 @@ def test_a_failed_refresh_still_emits_the_life_left(
     }
 
 
+@pytest.fixture
+def unwatched(filled: Rotator, monkeypatch: pytest.MonkeyPatch) -> Rotator:
+    """Give the function of a stack that does without its tokens' metrics and alarms."""
+    monkeypatch.setenv("WATCH_TOKENS", "false")
+    return filled
+
+
+def test_a_refresh_that_nobody_watches_emits_its_count_alone(
+    unwatched: Rotator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The life left costs as much as a secret, and has no alarm to hear it."""
+    unwatched(REQUEST)
+
+    assert metrics(capsys.readouterr().out) == {"TokenRefreshed": ({"Account": ACCOUNT}, 1, "Count")}
+
+
+def test_a_failure_that_nobody_watches_emits_its_count_alone(
+    unwatched: Rotator, mx: MovieXchangeStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The alarms of the stack hear of it as ever."""
+    mx.password = "changed"
+    with pytest.raises(CredentialsRejected):
+        unwatched(REQUEST)
+
+    assert metrics(capsys.readouterr().out) == {
+        "TokenRefreshFailed": ({"Account": ACCOUNT, "Error": "CredentialsRejected"}, 1, "Count"),
+    }
+
+
 def test_rejected_credentials_are_tried_once(fresh: Rotator, mx: MovieXchangeStandIn) -> None:
     """The next tick sees their label, and says the same without a log-in."""
     mx.password = "changed"

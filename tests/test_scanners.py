@@ -31,7 +31,7 @@ OWN = {
 }
 CHOICES = {
     "defaults": CLIENT_IDS,
-    "safety net": SAFETY_NET,
+    "safety net, unwatched": SAFETY_NET | {"WatchTokens": "false", "Dashboard": "false"},
     "rotation, all of one's own": SAFETY_NET | OWN | {"NativeRotation": "true"},
 }
 RESOLVED = {

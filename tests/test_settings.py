@@ -13,6 +13,7 @@ RIGHT = {
     "VERIFY_PATH": "/mxs/reference-data/v1/cinema-chains",
     "KEEP_REFRESH_TOKEN": "false",
     "NATIVE_ROTATION": "false",
+    "WATCH_TOKENS": "true",
     "AUTH_URL": "https://auth.moviexchange.com",
     "API_URL": "https://api.moviexchange.com/",
 }
@@ -28,6 +29,7 @@ def test_right_settings_are_taken() -> None:
         verify_path="/mxs/reference-data/v1/cinema-chains",
         keep_refresh_token=False,
         native_rotation=False,
+        watch_tokens=True,
         auth_url="https://auth.moviexchange.com",
         api_url="https://api.moviexchange.com",
     )
@@ -61,6 +63,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("VERIFY_PATH", "/canary canary"),
         ("KEEP_REFRESH_TOKEN", "yes"),
         ("NATIVE_ROTATION", "yes"),
+        ("WATCH_TOKENS", "yes"),
         ("AUTH_URL", ""),
         ("AUTH_URL", "canary"),
         ("AUTH_URL", "ftp://canary"),
@@ -112,7 +115,8 @@ def test_what_lies_at_the_edge_is_taken(name: str, value: str) -> None:
     assert str(getattr(Settings.parse(RIGHT | {name: value}), name.lower())) == value
 
 
+@pytest.mark.parametrize("name", ["KEEP_REFRESH_TOKEN", "NATIVE_ROTATION", "WATCH_TOKENS"])
 @pytest.mark.parametrize("value", ["true", "false"])
-def test_the_refresh_token_is_kept_where_that_is_asked_for(value: str) -> None:
+def test_a_switch_is_on_where_that_is_asked_for(name: str, value: str) -> None:
     """CloudFormation gives a boolean as one of two words."""
-    assert Settings.parse(RIGHT | {"KEEP_REFRESH_TOKEN": value}).keep_refresh_token is (value == "true")
+    assert getattr(Settings.parse(RIGHT | {name: value}), name.lower()) is (value == "true")

@@ -91,6 +91,7 @@ ENVIRONMENT = {
     "VERIFY_PATH": ref("VerifyPath"),
     "KEEP_REFRESH_TOKEN": ref("KeepRefreshToken"),
     "NATIVE_ROTATION": ref("NativeRotation"),
+    "WATCH_TOKENS": ref("WatchTokens"),
     "AUTH_URL": given("HasAuthUrl", ref("AuthUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Auth"]}),
     "API_URL": given("HasApiUrl", ref("ApiUrl"), {"Fn::FindInMap": ["Hosts", ref("Environment"), "Api"]}),
 }
@@ -251,9 +252,21 @@ def test_a_condition_holds_when_its_parameter_is_set() -> None:
         "RotatesNatively": {"Fn::Equals": [ref("NativeRotation"), "true"]},
         "HasKmsKey": other_than("", "KmsKeyArn"),
         "HasAlarmTopic": other_than("", "AlarmTopicArn"),
+        "WatchesTokens": {"Fn::Equals": [ref("WatchTokens"), "true"]},
         "HasDashboard": {"Fn::Equals": [ref("Dashboard"), "true"]},
         "HasAuthUrl": other_than("", "AuthUrl"),
         "HasApiUrl": other_than("", "ApiUrl"),
+    }
+
+
+def test_an_option_that_is_off_does_without_these_resources_and_no_others() -> None:
+    """All else is there whatever is switched; the alarms of the stack are, where those of its tokens are not."""
+    assert {name: each["Condition"] for name, each in RESOURCES.items() if "Condition" in each} == {
+        "RefreshToken&{ClientId}": "KeepsRefreshToken",
+        "SecretsManagerMayWakeRotator": "RotatesNatively",
+        "Rotation&{ClientId}": "RotatesNatively",
+        "Freshness&{ClientId}": "WatchesTokens",
+        "RotatorDashboard": "HasDashboard",
     }
 
 

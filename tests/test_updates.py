@@ -20,6 +20,7 @@ OFF = {
     "NativeRotation": "false",
     "KmsKeyArn": "''",
     "AlarmTopicArn": "''",
+    "WatchTokens": "false",
     "Dashboard": "true",
 }
 ON = {
@@ -28,6 +29,7 @@ ON = {
     "NativeRotation": "true",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:000000000000:alarms",
+    "WatchTokens": "true",
     "Dashboard": "false",
 }
 LISTS = [
@@ -88,6 +90,10 @@ def options(stack: Stack) -> dict[str, object]:
         ),
         "KmsKeyArn": {secrets.describe_secret(SecretId=name).get("KmsKeyId", "AWS's own") for name in names},
         "AlarmTopicArn": {topic for alarm in stack.alarms() for topic in alarm["AlarmActions"]},
+        "WatchTokens": (
+            stack.variables()["WATCH_TOKENS"],
+            "TokenSecondsRemaining" in {alarm["MetricName"] for alarm in stack.alarms()},
+        ),
         "Dashboard": ("list_dashboards", f"{stack.name}-{REGION}") in account,
     }
 
@@ -140,6 +146,7 @@ def life(aws: LocalAws) -> dict[str, Any]:
         ("NativeRotation", ("false", False, False), ("true", True, True)),
         ("KmsKeyArn", {"AWS's own"}, {ON["KmsKeyArn"]}),
         ("AlarmTopicArn", set(), {ON["AlarmTopicArn"]}),
+        ("WatchTokens", ("false", False), ("true", True)),
         ("Dashboard", True, False),
     ],
 )

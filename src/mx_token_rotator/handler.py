@@ -82,7 +82,8 @@ def serve(event: object, context: LambdaContext, settings: Settings) -> Outcome:
         outcome = rotation.take(asked) if isinstance(asked, Step) else rotator.refresh(asked)
     finally:
         # Of failed refreshes too: the alarm on a token's life must hear of them.
-        count_seconds_remaining(token_secret(settings.account, asked.client_id), seen)
+        if settings.watch_tokens:
+            count_seconds_remaining(token_secret(settings.account, asked.client_id), seen)
     if outcome.outcome == "refreshed":
         count("TokenRefreshed", 1, MetricUnit.Count, Account=settings.account)
         if settings.native_rotation and isinstance(asked, Request):

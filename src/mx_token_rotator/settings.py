@@ -24,6 +24,7 @@ class Settings:
     verify_path: str
     keep_refresh_token: bool
     native_rotation: bool
+    watch_tokens: bool
     auth_url: str
     api_url: str
 
@@ -40,6 +41,7 @@ class Settings:
             verify_path=_matching(environment, "VERIFY_PATH", r"(/[!-~]*)?", "a path that begins with /, or empty"),
             keep_refresh_token=_switch(environment, "KEEP_REFRESH_TOKEN"),
             native_rotation=_switch(environment, "NATIVE_ROTATION"),
+            watch_tokens=_switch(environment, "WATCH_TOKENS"),
             auth_url=_url(environment, "AUTH_URL"),
             api_url=_url(environment, "API_URL"),
         )
