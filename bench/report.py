@@ -1,7 +1,7 @@
 """What was measured, as tables. Pure, but for the template and the pins, which it reads."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -45,8 +45,7 @@ MIB = 1024 * 1024
 
 TEMPLATE: dict[str, Any] = load(str(HOUSE / "template.yaml"))
 MEMORY: int = TEMPLATE["Resources"]["Rotator"]["Properties"]["MemorySize"]
-WHOLE = int(QUOTAS["megabytes_a_cpu"])
-MEMORIES = sorted({128, 256, 512, MEMORY, WHOLE})
+MEMORIES = sorted({128, 256, 512, 1024, MEMORY})
 STACKS_METRICS = 1
 """TokenRefreshed; TokenRefreshFailed costs for the hours in which something failed."""
 
@@ -56,7 +55,7 @@ class Results:
     """All that a run measured."""
 
     samples: Mapping[int, Samples]
-    """By memory setting, with its share of a CPU; of a whole one alone where this machine could not limit it."""
+    """By memory setting, with its share of a CPU; with ours alone where this machine could not limit it."""
     started: Mapping[str, Started]
     profiles: Mapping[str, Sequence[tuple[Mapping[str, float], Mapping[str, float]]]]
     sizes: Mapping[str, Size]
@@ -66,36 +65,36 @@ class Results:
     """Seconds until so many tokens were replaced."""
 
     def at(self, memory: int) -> Samples:
-        """Give what was measured with a memory setting, or follows for it from what a whole CPU takes."""
+        """Give what was measured with a memory setting, or follows for it from what ours takes."""
         if memory in self.samples:
             return self.samples[memory]
-        share = cpu_share(memory)
+        share = cpu_share(memory) / cpu_share(MEMORY)
         return {
             name: {kind: [one.on(share) for one in measured] for kind, measured in each.items()}
-            for name, each in self.samples[WHOLE].items()
+            for name, each in self.samples[MEMORY].items()
         }
 
-    def spread(self, name: str, kind: Kind, what: str, memory: int = WHOLE) -> Spread:
+    def spread(self, name: str, kind: Kind, what: str, memory: int = MEMORY) -> Spread:
         """Give the spread of one measurement."""
         return Spread.of([getattr(each, what) for each in self.at(memory)[name][kind]])
 
-    def beyond(self, name: str, other: str, kind: Kind, memory: int) -> Spread:
+    def beyond(self, name: str, other: str, kind: Kind) -> Spread:
         """Give the spread of what one takes beyond another in the same turn, in milliseconds."""
-        pairs = zip(self.at(memory)[name][kind], self.at(memory)[other][kind], strict=True)
+        pairs = zip(self.samples[MEMORY][name][kind], self.samples[MEMORY][other][kind], strict=True)
         return Spread.of([one.duration - another.duration for one, another in pairs])
 
-    def cold(self, name: str, what: str, memory: int = WHOLE) -> list[float]:
+    def cold(self, name: str, what: str, memory: int = MEMORY) -> list[float]:
         """Give one measurement of all cold starts."""
         measured = self.at(memory)[name]
         return [getattr(each, what) for each in (*measured.get("cold tick", []), *measured["cold refresh"])]
 
-    def init(self, name: str, memory: int = WHOLE) -> Spread:
+    def init(self, name: str, memory: int = MEMORY) -> Spread:
         """Give the spread of INIT."""
         return Spread.of(self.cold(name, "init", memory))
 
     def day(self, name: str) -> Day:
         """Give what one token takes a day."""
-        measured = self.at(MEMORY)[name]
+        measured = self.samples[MEMORY][name]
         return day(
             [(times, work(measured[kind], in_lambda=name != "every-app")) for kind, times in TIMES[name].items()],
             memory=MEMORY,
@@ -155,93 +154,44 @@ def kept(name: str) -> float:
     return 0.0 if name == "every-app" else PRICES["secret_month"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
-    """A time to reach: its name, with its unit, and the digits to write."""
-
-    name: str
-    digits: int
-    limit: float
-    value: Spread
-
-    def cells(self) -> tuple[str, str, str]:
-        """Write the limit, what was measured, and the verdict."""
-        reached = verdict(self.value.median, self.limit, self.digits)
-        return f"{self.limit:,.{self.digits}f}", told(self.value, self.digits), reached
-
-
-def timed(results: Results, memory: int) -> Sequence[Mark]:
-    """Give the marks that are times, with a memory setting."""
+def times_to_reach(results: Results) -> Iterator[tuple[str, int, float, Spread]]:
+    """Give each mark that is a time: its name, the digits to write, its limit, and what was measured."""
     ours, same, floor = "ours", "floor-same-calls", "floor"
+    inits = zip(*(results.cold(name, "init") for name in (ours, floor)), strict=True)
+    reports = {name: results.spread(name, "cold refresh", "wall") for name in (ours, same, floor)}
+    yield "INIT, over the floor's", 2, 1.1, Spread.of([one / other for one, other in inits])
+    yield "quiet tick, ms beyond the floor's same calls", 1, 2, results.beyond(ours, same, "tick")
+    yield "refresh, ms beyond the floor's same calls", 1, 5, results.beyond(ours, same, "refresh")
+    yield "report to fresh token, cold, ms; the floor's with the same calls", 0, reports[same].median, reports[ours]
+    yield "report to fresh token, cold, ms; the floor's with the fewest calls", 0, reports[floor].median, reports[ours]
 
-    def report(name: str) -> Spread:
-        return results.spread(name, "cold refresh", "wall", memory)
 
-    inits = [results.cold(name, "init", memory) for name in (ours, floor)]
-    return (
-        Mark(
-            name="INIT, over the floor's",
-            digits=2,
-            limit=1.1,
-            value=Spread.of([one / other for one, other in zip(*inits, strict=True)]),
-        ),
-        Mark(
-            name="quiet tick, ms beyond the floor's same calls",
-            digits=1,
-            limit=2,
-            value=results.beyond(ours, same, "tick", memory),
-        ),
-        Mark(
-            name="refresh, ms beyond the floor's same calls",
-            digits=1,
-            limit=5,
-            value=results.beyond(ours, same, "refresh", memory),
-        ),
-        Mark(
-            name="report to fresh token, ms; at most a cold start and refresh of the floor with the same calls",
-            digits=0,
-            limit=report(same).median,
-            value=report(ours),
-        ),
-        Mark(
-            name="the same; at most a cold start and refresh of the floor with the fewest calls",
-            digits=0,
-            limit=report(floor).median,
-            value=report(ours),
-        ),
-    )
+def counts_to_reach(results: Results) -> Iterator[tuple[str, int, float, float]]:
+    """Give each other mark in the same way."""
+    last = {kind: each[-1] for kind, each in results.samples[MEMORY]["ours"].items()}
+    calls = {kind: len(each.secrets_calls) + len(each.moviexchange_calls) for kind, each in last.items()}
+    bill = PRICES["secret_month"] + sum(results.day("ours").bill().values())
+    yield "outside calls of a quiet tick", 0, 2, calls["tick"]
+    yield "outside calls of a refresh", 0, 6, calls["refresh"]
+    yield "package as it ships, MiB", 2, 2, results.archive / MIB
+    yield "bill a token, over its secret's storage", 2, 1.2, bill / PRICES["secret_month"]
+    yield "custom metrics a token", 0, 1, METRICS_OF_A_TOKEN
+    yield "alarms a token", 0, 1, len(OF_A_TOKEN)
 
 
 def marks(results: Results) -> str:
-    """Tell which of the marks that are times are reached, on a whole CPU and on the function's share of one."""
-    settings = [timed(results, memory) for memory in (WHOLE, MEMORY)]
+    """Tell which marks are reached, and how far the others are."""
     return table(
-        ("mark", "at most", "on a whole CPU", "reached", "at most", f"with {MEMORY:,} MB", "reached"),
-        [(one.name, *one.cells(), *other.cells()) for one, other in zip(*settings, strict=True)],
-    )
-
-
-def counts(results: Results) -> str:
-    """Tell which of the other marks are reached."""
-
-    def calls(kind: Kind) -> float:
-        last = results.samples[WHOLE]["ours"][kind][-1]
-        return len(last.secrets_calls) + len(last.moviexchange_calls)
-
-    bill = PRICES["secret_month"] + sum(results.day("ours").bill().values())
-    rows = [
-        ("outside calls of a quiet tick", 0, 2, calls("tick")),
-        ("outside calls of a refresh", 0, 6, calls("refresh")),
-        ("package as it ships, MiB", 2, 2, results.archive / MIB),
-        ("bill a token, over its secret's storage", 2, 1.2, bill / PRICES["secret_month"]),
-        ("custom metrics a token", 0, 1, METRICS_OF_A_TOKEN),
-        ("alarms a token", 0, 1, len(OF_A_TOKEN)),
-    ]
-    return table(
-        ("mark", "at most", "now", "reached"),
+        ("mark", "at most", "measured", "reached"),
         [
-            (name, f"{limit:.{digits}f}", f"{value:.{digits}f}", verdict(value, limit, digits))
-            for name, digits, limit, value in rows
+            *(
+                (name, f"{limit:,.{digits}f}", told(value, digits), verdict(value.median, limit, digits))
+                for name, digits, limit, value in times_to_reach(results)
+            ),
+            *(
+                (name, f"{limit:.{digits}f}", f"{value:.{digits}f}", verdict(value, limit, digits))
+                for name, digits, limit, value in counts_to_reach(results)
+            ),
         ],
     )
 
@@ -300,7 +250,7 @@ def warm(results: Results) -> str:
     """Tell how long ticks, refreshes and the way from a report to a fresh token take."""
 
     def cells(name: str, kind: Kind) -> tuple[str, str]:
-        if kind not in results.samples[WHOLE][name]:
+        if kind not in results.samples[MEMORY][name]:
             return "none", ""
         spread, floor = results.spread(name, kind, "duration"), results.spread("floor", kind, "duration")
         return told(spread, 1), f"{spread.median / floor.median:.2f}"
@@ -327,9 +277,9 @@ def calls(results: Results) -> str:
     """Count calls and log-ins."""
 
     def made(name: str, kind: Kind) -> str:
-        if kind not in results.samples[WHOLE][name]:
+        if kind not in results.samples[MEMORY][name]:
             return "none"
-        last = results.samples[WHOLE][name][kind][-1]
+        last = results.samples[MEMORY][name][kind][-1]
         return str(len(last.secrets_calls) + len(last.moviexchange_calls))
 
     return table(
@@ -367,7 +317,7 @@ def growth(results: Results) -> str:
 
 def healing(results: Results) -> str:
     """Tell how long it takes until all tokens of a stack are replaced."""
-    one = results.spread("ours", "cold refresh", "wall", MEMORY).median / 1000
+    one = results.spread("ours", "cold refresh", "wall").median / 1000
     quotas = ("concurrent_invocations", "concurrent_invocations_of_a_new_account")
     return table(
         ("client IDs, all reported at once", "here, s", *(f"on AWS, {QUOTAS[name]:,} at once, s" for name in quotas)),
@@ -423,8 +373,8 @@ def memory(results: Results) -> str:
     """Tell what each memory setting does to ours."""
     how = (
         "Measured with the CPU limited to that share (cgroups)."
-        if MEMORY in results.samples
-        else "By the documented proportion from what was measured on a whole CPU, which this machine could not limit."
+        if len(results.samples) > 1
+        else f"By the documented proportion from what {MEMORY} MB take: this machine could not limit the CPU."
     )
     all_warm: Mapping[Kind, int] = {"tick": TICKS - REFRESHES, "refresh": REFRESHES}
 
@@ -465,6 +415,6 @@ def conditions(cpu: str, system: str, python: str, date: str) -> str:
 
 
 TABLES: tuple[Table, ...] = (
-    *(marks, counts, cold, profile, warm, calls),
+    *(marks, cold, profile, warm, calls),
     *(bill, growth, healing, memory),
 )

@@ -85,7 +85,7 @@ def environment(package: Path) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "LAMBDA_TASK_ROOT": str(package),
         "AWS_LAMBDA_FUNCTION_NAME": "mx-token-rotator",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

@@ -28,7 +28,7 @@ class Context:
 
     function_name = "mx-token-rotator"
     function_version = "$LATEST"
-    memory_limit_in_mb = 1024
+    memory_limit_in_mb = 1769
     invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator"
     aws_request_id = "8f5e1a3c"
     seconds_left = 60.0

@@ -15,7 +15,7 @@ from bench.cost import LIST, PRICES, Day, Spread, Work, all_healed, cpu_share, d
 from bench.far import away
 from bench.imports import CLIENT, REST, TOTAL, spent
 from bench.measure import HANDLERS, Kind, Measured, Samples, Scene, cpu_limit, in_turns, scene
-from bench.report import COUNTS, TABLES, WHOLE, Results, verdict
+from bench.report import COUNTS, MEMORY, TABLES, Results, verdict
 from local.aws import HOUSE, local_aws
 from local.document import placed
 from local.faults import send
@@ -40,6 +40,11 @@ def test_a_spread_is_the_median_between_the_quartiles() -> None:
 def test_memory_brings_cpu_up_to_one(memory: float, share: float) -> None:
     """Lambda's user guide: one CPU at 1,769 MB, in proportion below; a single thread has no use for a second one."""
     assert cpu_share(memory) == share
+
+
+def test_the_function_has_the_whole_cpu_that_the_benchmark_measures_with() -> None:
+    """Or marks and bill would be those of another function."""
+    assert cpu_share(MEMORY) == 1
 
 
 def test_work_grows_as_the_share_falls_and_waiting_does_not() -> None:
@@ -275,7 +280,7 @@ def test_what_ships_does_not_grow(set_up: Scene) -> None:
 def results(set_up: Scene, samples: Samples) -> Results:
     """Put together what a machine measures that cannot limit the CPU."""
     return Results(
-        samples={WHOLE: samples},
+        samples={MEMORY: samples},
         started={name: set_up.started("floor") for name in HANDLERS},
         profiles={name: [set_up.profile(name)] for name in ("ours", "floor")},
         sizes=set_up.sizes,

@@ -105,7 +105,7 @@ PROPERTIES: dict[str, dict[str, Any]] = {
         "Handler": "mx_token_rotator.handler.handler",
         "Runtime": "python3.13",
         "Architectures": ["arm64"],
-        "MemorySize": 1024,
+        "MemorySize": 1769,
         "Timeout": 60,
         "Role": arn("RotatorRole"),
         "LoggingConfig": {"LogFormat": "JSON", "LogGroup": ref("RotatorLogs")},
