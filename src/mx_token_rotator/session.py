@@ -5,6 +5,7 @@ looked at, cookies are not read, and nothing is taken from the environment.
 """
 
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from socket import SHUT_RDWR, SocketIO, socket
@@ -68,41 +69,44 @@ class _Sockets:
                 socket.shutdown(each, SHUT_RDWR)
 
 
-def _pools(sockets: _Sockets) -> dict[str, type[HTTPConnectionPool]]:
-    """Make urllib3's classes over, with bounded answers and with connections that enter their sockets here."""
+class _Answer(HTTPResponse):
+    """An answer that is bounded, and sets no cookies."""
 
-    class Answer(HTTPResponse):
-        def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of http.client
-            super().__init__(sock, *args, **kwargs)
-            self.fp.close()
-            self.fp = BufferedReader(_Bounded(sock.makefile("rb", buffering=0)))
+    def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  those of http.client
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = BufferedReader(_Bounded(sock.makefile("rb", buffering=0)))
 
-        def begin(self) -> None:
-            super().begin()
-            # requests would read them, whatever its policy, and http.cookiejar prints a warning where it cannot.
-            del self.headers["Set-Cookie"]
+    def begin(self) -> None:
+        super().begin()
+        # requests would read them, whatever its policy, and http.cookiejar prints a warning where it cannot.
+        del self.headers["Set-Cookie"]
 
-    class Connection(HTTPConnection):
-        response_class = Answer
 
-        def connect(self) -> None:
-            super().connect()
-            sockets.enter(self.sock)
+class _Connection(HTTPConnection):
+    """A connection that enters its socket."""
 
-    class TlsConnection(HTTPSConnection):
-        response_class = Answer
+    response_class = _Answer
 
-        def connect(self) -> None:
-            super().connect()
-            sockets.enter(self.sock)
+    def __init__(self, *args: Any, sockets: _Sockets, **kwargs: Any) -> None:  # noqa: ANN401  those of urllib3
+        super().__init__(*args, **kwargs)
+        self._sockets = sockets
 
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Connection
+    def connect(self) -> None:
+        super().connect()
+        self._sockets.enter(self.sock)
 
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = TlsConnection
 
-    return {"http": Pool, "https": TlsPool}
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 class _Adapter(HTTPAdapter):
@@ -114,7 +118,11 @@ class _Adapter(HTTPAdapter):
 
     def _begin(self) -> None:
         self._sockets = _Sockets()
-        self.poolmanager.pool_classes_by_scheme = _pools(self._sockets)
+        # Whatever else a pool is given goes on to its connections.
+        pools = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: partial(pool, sockets=self._sockets) for scheme, pool in pools.items()
+        }
 
     def close(self) -> None:
         """End every connection, also those that another thread reads from or is about to make."""
