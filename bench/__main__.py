@@ -3,17 +3,18 @@
 import os
 import platform
 import re
+import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.status import Status
 
 from bench import report
 from bench.cost import cpu_share
-from bench.measure import CROWD, HANDLERS, Samples, Scene, cpu_limit, heal_all, in_turns, scene
-from bench.report import MEMORIES, MEMORY, Results
+from bench.measure import CROWD, HANDLERS, PYTHON, Kind, Measured, Scene, cpu_limit, heal_all, in_turns, scene
+from bench.report import MEMORIES, Results
 from local.aws import HOUSE, local_aws
 from local.demo import finish
 from local.document import placed
@@ -24,22 +25,23 @@ LIMITED_ROUNDS = 10
 PROFILES = 7
 
 
-def by_memory(scene: Scene, live: Status) -> dict[int, Samples]:
-    """Let all take turns with the whole CPU that the function has, and then ours with less."""
-    live.update("Taking turns …")
-    samples = {MEMORY: in_turns(scene, list(HANDLERS), rounds=ROUNDS, warm=WARM)}
+def by_memory(scene: Scene) -> dict[int, Mapping[Kind, list[Measured]]]:
+    """Measure ours alone with each memory setting; nothing where the CPU cannot be limited."""
+    alone = {}
     for memory in MEMORIES:
-        live.update(f"Starving it of CPU: {memory} MB …")
         with cpu_limit(cpu_share(memory)) as group:
-            if group and memory not in samples:
-                samples[memory] = in_turns(scene, ["ours"], rounds=LIMITED_ROUNDS, warm=WARM, group=group)
-    return samples
+            if group:
+                alone[memory] = in_turns(scene, ["ours"], rounds=LIMITED_ROUNDS, warm=WARM, group=group)["ours"]
+    return alone
 
 
 def measured(console: Console) -> Results:
     """Run it all."""
     with local_aws() as aws, console.status("Building the packages …") as live, scene(aws) as made:
-        samples = by_memory(made, live)
+        live.update("Taking turns …")
+        samples = in_turns(made, list(HANDLERS), rounds=ROUNDS, warm=WARM)
+        live.update("Starving it of CPU …")
+        alone = by_memory(made)
         live.update("Healing many at once …")
         healed = {count: heal_all(made, count) for count in (1, 10, CROWD)}
         live.update("Taking it apart …")
@@ -48,6 +50,7 @@ def measured(console: Console) -> Results:
             peak = ours.peak()
         return Results(
             samples=samples,
+            alone=alone,
             started={name: made.started(name) for name in HANDLERS},
             profiles={name: [made.profile(name) for _ in range(PROFILES)] for name in ("ours", "floor")},
             sizes=made.sizes,
@@ -63,7 +66,7 @@ def conditions() -> str:
     return report.conditions(
         f"{os.cpu_count()} CPUs ({model[0] if model else platform.machine()})",
         f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
-        platform.python_version(),
+        subprocess.run([str(PYTHON), "--version"], capture_output=True, text=True, check=True).stdout.split()[1],  # noqa: S603  our own command
         f"{datetime.now(UTC):%Y-%m-%d}",
     )
 

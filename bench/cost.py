@@ -98,10 +98,10 @@ def day(work: Iterable[tuple[int, Work]], *, memory: float, scheduled: int) -> D
     )
 
 
-def all_healed(one: float, count: int, at_once: float) -> float:
-    """Say in how many seconds AWS's quotas let so many tokens be replaced, if one takes `one` second.
+def all_healed(cold: float, warm: float, count: int, at_once: float) -> float:
+    """Say in how many seconds at the least AWS's quotas let so many tokens be replaced, cold at first and then warm.
 
     So many run at once as there may be environments, and each writes a secret; the last one to write waits for all.
     """
     waves = -(-count // int(at_once))
-    return max(one * waves, one + (count - 1) / QUOTAS["secret_writes_a_second"])
+    return max(cold + (waves - 1) * warm, cold + (count - 1) / QUOTAS["secret_writes_a_second"])

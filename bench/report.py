@@ -9,7 +9,7 @@ from typing import Any
 from cfnlint.decode.cfn_yaml import load
 
 from bench.cost import DAYS, LIST, PRICES, QUOTAS, Day, Spread, Work, all_healed, cpu_share, day
-from bench.imports import CLIENT, OWNERS, REST, TOTAL
+from bench.imports import CLIENT, OWNERS, REST
 from bench.measure import Kind, Measured, Samples, Size, Started
 from local.aws import HOUSE
 from local.document import table
@@ -37,6 +37,9 @@ TIMES: Mapping[str, Mapping[Kind, int]] = {
 
 A process of an app lives for a day, and logs in when it starts and after 12 hours.
 """
+REFRESH_KINDS: tuple[Kind, ...] = ("cold refresh", "refresh")
+A_STACK = 60
+"""Client IDs: each declares eight of the 500 resources that CloudFormation takes, and the stack sixteen."""
 READS = PROCESSES * 24 * 60 // 5
 """Of a token in a day, by processes that read it every five minutes."""
 SCHEDULED = {"ours": TICKS, "floor": TICKS, "timer": TICKS}
@@ -54,8 +57,10 @@ STACKS_METRICS = 1
 class Results:
     """All that a run measured."""
 
-    samples: Mapping[int, Samples]
-    """By memory setting, with its share of a CPU; with ours alone where this machine could not limit it."""
+    samples: Samples
+    """Of all contestants in turns, with a whole CPU."""
+    alone: Mapping[int, Mapping[Kind, Sequence[Measured]]]
+    """Of ours by memory setting, with its share of a CPU; empty where this machine could not limit it."""
     started: Mapping[str, Started]
     profiles: Mapping[str, Sequence[tuple[Mapping[str, float], Mapping[str, float]]]]
     sizes: Mapping[str, Size]
@@ -64,37 +69,33 @@ class Results:
     healed: Mapping[int, float]
     """Seconds until so many tokens were replaced."""
 
-    def at(self, memory: int) -> Samples:
-        """Give what was measured with a memory setting, or follows for it from what ours takes."""
-        if memory in self.samples:
-            return self.samples[memory]
-        share = cpu_share(memory) / cpu_share(MEMORY)
-        return {
-            name: {kind: [one.on(share) for one in measured] for kind, measured in each.items()}
-            for name, each in self.samples[MEMORY].items()
+    def at(self, memory: int) -> Mapping[Kind, Sequence[Measured]]:
+        """Give ours with a memory setting: as measured, or as it follows from what a whole CPU takes."""
+        share = cpu_share(memory)
+        return self.alone.get(memory) or {
+            kind: [one.on(share) for one in measured] for kind, measured in self.samples["ours"].items()
         }
 
-    def spread(self, name: str, kind: Kind, what: str, memory: int = MEMORY) -> Spread:
+    def spread(self, name: str, kind: Kind, what: str) -> Spread:
         """Give the spread of one measurement."""
-        return Spread.of([getattr(each, what) for each in self.at(memory)[name][kind]])
+        return spread(self.samples[name][kind], what)
 
     def beyond(self, name: str, other: str, kind: Kind) -> Spread:
         """Give the spread of what one takes beyond another in the same turn, in milliseconds."""
-        pairs = zip(self.samples[MEMORY][name][kind], self.samples[MEMORY][other][kind], strict=True)
+        pairs = zip(self.samples[name][kind], self.samples[other][kind], strict=True)
         return Spread.of([one.duration - another.duration for one, another in pairs])
 
-    def cold(self, name: str, what: str, memory: int = MEMORY) -> list[float]:
-        """Give one measurement of all cold starts."""
-        measured = self.at(memory)[name]
-        return [getattr(each, what) for each in (*measured.get("cold tick", []), *measured["cold refresh"])]
+    def inits(self, name: str) -> list[float]:
+        """Give INIT of all cold starts, in milliseconds."""
+        return [each.init for each in cold_starts(self.samples[name]) if each.init is not None]
 
-    def init(self, name: str, memory: int = MEMORY) -> Spread:
+    def init(self, name: str) -> Spread:
         """Give the spread of INIT."""
-        return Spread.of(self.cold(name, "init", memory))
+        return Spread.of(self.inits(name))
 
     def day(self, name: str) -> Day:
         """Give what one token takes a day."""
-        measured = self.samples[MEMORY][name]
+        measured = self.samples[name]
         return day(
             [(times, work(measured[kind], in_lambda=name != "every-app")) for kind, times in TIMES[name].items()],
             memory=MEMORY,
@@ -103,6 +104,16 @@ class Results:
 
 
 Table = Callable[[Results], str]
+
+
+def cold_starts(measured: Mapping[Kind, Sequence[Measured]]) -> Sequence[Measured]:
+    """Give what began with INIT."""
+    return [*measured.get("cold tick", []), *measured["cold refresh"]]
+
+
+def spread(measured: Sequence[Measured], what: str) -> Spread:
+    """Give the spread of one measurement."""
+    return Spread.of([getattr(each, what) for each in measured])
 
 
 def work(measured: Sequence[Measured], *, in_lambda: bool = True) -> Work:
@@ -143,10 +154,10 @@ def watching(name: str) -> float:
     return ours if name == "ours" else 0.0
 
 
-def of_the_stack(name: str) -> float:
-    """Give what all tokens share a month: the credentials' secret, and what watches over the stack."""
+def of_the_stacks(name: str, count: int) -> float:
+    """Give what so many tokens share a month: the credentials' secret, and what watches over each stack of ours."""
     ours = len(OF_THE_STACK) * PRICES["alarm_month"] + STACKS_METRICS * PRICES["metric_month"]
-    return PRICES["secret_month"] + (ours if name == "ours" else 0.0)
+    return -(-count // A_STACK) * (PRICES["secret_month"] + ours) if name == "ours" else PRICES["secret_month"]
 
 
 def kept(name: str) -> float:
@@ -157,24 +168,34 @@ def kept(name: str) -> float:
 def times_to_reach(results: Results) -> Iterator[tuple[str, int, float, Spread]]:
     """Give each mark that is a time: its name, the digits to write, its limit, and what was measured."""
     ours, same, floor = "ours", "floor-same-calls", "floor"
-    inits = zip(*(results.cold(name, "init") for name in (ours, floor)), strict=True)
+    inits = zip(results.inits(ours), results.inits(floor), strict=True)
     reports = {name: results.spread(name, "cold refresh", "wall") for name in (ours, same, floor)}
     yield "INIT, over the floor's", 2, 1.1, Spread.of([one / other for one, other in inits])
     yield "quiet tick, ms beyond the floor's same calls", 1, 2, results.beyond(ours, same, "tick")
     yield "refresh, ms beyond the floor's same calls", 1, 5, results.beyond(ours, same, "refresh")
-    yield "report to fresh token, cold, ms; the floor's with the same calls", 0, reports[same].median, reports[ours]
-    yield "report to fresh token, cold, ms; the floor's with the fewest calls", 0, reports[floor].median, reports[ours]
+    yield (
+        "cold report to fresh token, ms; at most the floor's with the same calls",
+        0,
+        reports[same].median,
+        reports[ours],
+    )
+    yield (
+        "cold report to fresh token, ms; at most the floor's with the fewest calls",
+        0,
+        reports[floor].median,
+        reports[ours],
+    )
 
 
 def counts_to_reach(results: Results) -> Iterator[tuple[str, int, float, float]]:
     """Give each other mark in the same way."""
-    last = {kind: each[-1] for kind, each in results.samples[MEMORY]["ours"].items()}
+    last = {kind: each[-1] for kind, each in results.samples["ours"].items()}
     calls = {kind: len(each.secrets_calls) + len(each.moviexchange_calls) for kind, each in last.items()}
     bill = PRICES["secret_month"] + sum(results.day("ours").bill().values())
     yield "outside calls of a quiet tick", 0, 2, calls["tick"]
     yield "outside calls of a refresh", 0, 6, calls["refresh"]
     yield "package as it ships, MiB", 2, 2, results.archive / MIB
-    yield "bill a token, over its secret's storage", 2, 1.2, bill / PRICES["secret_month"]
+    yield "bill a token without metric and alarm, over its secret's storage", 2, 1.2, bill / PRICES["secret_month"]
     yield "custom metrics a token", 0, 1, METRICS_OF_A_TOKEN
     yield "alarms a token", 0, 1, len(OF_A_TOKEN)
 
@@ -198,7 +219,7 @@ def marks(results: Results) -> str:
 
 def verdict(value: float, limit: float, digits: int) -> str:
     """Say whether a value is within its limit, and how far beyond it is otherwise."""
-    return "yes" if value <= limit else f"no, by {value - limit:,.{digits}f}"
+    return "yes" if round(value, digits) <= limit else f"no, by {value - limit:,.{digits}f}"
 
 
 def cold(results: Results) -> str:
@@ -234,15 +255,15 @@ def cold(results: Results) -> str:
 def profile(results: Results) -> str:
     """Tell what INIT is made of, and what ours puts off until its first log-in."""
 
-    def cell(name: str, part: int, owner: str) -> str:
-        return f"{median(each[part].get(owner, 0.0) for each in results.profiles[name]):.0f}"
+    def column(name: str, part: int) -> list[float]:
+        times = [median(each[part].get(owner, 0.0) for each in results.profiles[name]) for owner in owners]
+        return [*times, sum(times)]
 
+    owners = (*OWNERS, REST, CLIENT)
+    columns = [column("ours", 0), column("floor", 0), column("ours", 1)]
     return table(
         ("ms", "INIT of ours", "INIT of the floor", "ours, at the first log-in"),
-        [
-            (owner, cell("ours", 0, owner), cell("floor", 0, owner), cell("ours", 1, owner))
-            for owner in (*OWNERS, REST, CLIENT, TOTAL)
-        ],
+        [(owner, *(f"{each:.0f}" for each in row)) for owner, *row in zip((*owners, "sum"), *columns, strict=True)],
     )
 
 
@@ -250,7 +271,7 @@ def warm(results: Results) -> str:
     """Tell how long ticks, refreshes and the way from a report to a fresh token take."""
 
     def cells(name: str, kind: Kind) -> tuple[str, str]:
-        if kind not in results.samples[MEMORY][name]:
+        if kind not in results.samples[name]:
             return "none", ""
         spread, floor = results.spread(name, kind, "duration"), results.spread("floor", kind, "duration")
         return told(spread, 1), f"{spread.median / floor.median:.2f}"
@@ -277,9 +298,9 @@ def calls(results: Results) -> str:
     """Count calls and log-ins."""
 
     def made(name: str, kind: Kind) -> str:
-        if kind not in results.samples[MEMORY][name]:
+        if kind not in results.samples[name]:
             return "none"
-        last = results.samples[MEMORY][name][kind][-1]
+        last = results.samples[name][kind][-1]
         return str(len(last.secrets_calls) + len(last.moviexchange_calls))
 
     return table(
@@ -317,15 +338,19 @@ def growth(results: Results) -> str:
 
 def healing(results: Results) -> str:
     """Tell how long it takes until all tokens of a stack are replaced."""
-    one = results.spread("ours", "cold refresh", "wall").median / 1000
+    cold, warm = (results.spread("ours", kind, "wall").median / 1000 for kind in REFRESH_KINDS)
     quotas = ("concurrent_invocations", "concurrent_invocations_of_a_new_account")
     return table(
-        ("client IDs, all reported at once", "here, s", *(f"on AWS, {QUOTAS[name]:,} at once, s" for name in quotas)),
+        (
+            "client IDs, all reported at once",
+            "here, s",
+            *(f"on AWS at the least, {QUOTAS[name]:,} at once, s" for name in quotas),
+        ),
         [
             (
                 f"{count:,}",
                 f"{results.healed[count]:.1f}" if count in results.healed else "not tried",
-                *(f"{all_healed(one, count, QUOTAS[name]):.1f}" for name in quotas),
+                *(f"{all_healed(cold, warm, count, QUOTAS[name]):.1f}" for name in quotas),
             )
             for count in COUNTS
         ],
@@ -349,8 +374,8 @@ def bill(results: Results) -> str:
             ),
             *(
                 (
-                    f"all, with its share of the stack, of {count:,}",
-                    *(f"{altogether[name] + of_the_stack(name) / count:.3f}" for name in TIMES),
+                    f"all, if there are {count:,}",
+                    *(f"{altogether[name] + of_the_stacks(name, count) / count:.3f}" for name in TIMES),
                 )
                 for count in COUNTS
             ),
@@ -364,7 +389,7 @@ def bill(results: Results) -> str:
 
 def compute(results: Results, memory: int, times: Mapping[Kind, int]) -> float:
     """Give what a token's compute costs a month with a memory setting, if it is so much a day."""
-    measured = results.at(memory)["ours"]
+    measured = results.at(memory)
     each = [(count, work(measured[kind])) for kind, count in times.items()]
     return day(each, memory=memory, scheduled=0).bill()["Lambda compute"]
 
@@ -373,17 +398,18 @@ def memory(results: Results) -> str:
     """Tell what each memory setting does to ours."""
     how = (
         "Measured with the CPU limited to that share (cgroups)."
-        if len(results.samples) > 1
-        else f"By the documented proportion from what {MEMORY} MB take: this machine could not limit the CPU."
+        if results.alone
+        else "By the documented proportion from what a whole CPU takes: this machine could not limit it."
     )
     all_warm: Mapping[Kind, int] = {"tick": TICKS - REFRESHES, "refresh": REFRESHES}
 
     def cells(size: int) -> tuple[str, ...]:
+        measured = results.at(size)
         return (
-            told(results.init("ours", size)),
-            told(results.spread("ours", "cold refresh", "wall", size)),
-            told(results.spread("ours", "tick", "duration", size)),
-            told(results.spread("ours", "refresh", "duration", size)),
+            told(spread(cold_starts(measured), "init")),
+            told(spread(measured["cold refresh"], "wall")),
+            told(spread(measured["tick"], "duration")),
+            told(spread(measured["refresh"], "duration")),
             *(f"{compute(results, size, times):.4f}" for times in (TIMES["ours"], all_warm)),
         )
 
