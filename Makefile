@@ -52,7 +52,7 @@ faults: environments
 matrix: environments scanners
 	@.venv/bin/python -m local.matrix
 
-# Measures the rotator beside what people would do instead, and writes it into docs/performance.md; takes nine minutes.
+# Measures the rotator beside what people would do instead, and writes it into docs/performance.md; takes ten minutes.
 bench: environments
 	@.venv/bin/python -m bench
 
