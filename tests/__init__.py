@@ -1,1 +1,1 @@
-"""The tests: a file for each room, and for the house."""
+"""The tests: of the function, the stack, the reader, the operator's tool, and the project as a whole."""
