@@ -1,0 +1,1 @@
+"""Tests of the deployed stack, its template and its permissions."""

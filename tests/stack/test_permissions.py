@@ -1,0 +1,280 @@
+"""Who may do what with a stack: the template's policies, decided by an independent policy evaluator."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tools.local.iam import EvaluationError, Principal, Request, Resource, all_allowed, decide
+from tools.local.matrix import DOCUMENT, EVERY_OPTION, Questions, Rows, decided, rendered, tables
+from tools.local.permissions import (
+    ANYTHING,
+    KEY_POLICY,
+    OTHER_ACCOUNT_ID,
+    TAG,
+    WEBSITE,
+    Permissions,
+    app,
+    secret,
+)
+from tools.local.translated import ACCOUNT_ID
+
+# fmt: off
+CALLERS = {
+    # The columns: the function, the schedule, the written-out policy for _Website,
+    # the tag-based policy with the tag _Web, no policy, another account.
+    "`credentials`: GetSecretValue, DescribeSecret":                                      "yes  no   no   no   no   no",
+    "`credentials`: PutSecretValue, CreateSecret, TagResource, UpdateSecret":             "no   no   no   no   no   no",
+    "`credentials`: move the label REJECTED":                                             "yes  no   no   no   no   no",
+    "`credentials`: any other action":                                                    "no   no   no   no   no   no",
+    "`tokens/_Website`: GetSecretValue, DescribeSecret":                                  "yes  no   yes  no   no   no",
+    "`tokens/_Website`: PutSecretValue, CreateSecret, TagResource, UpdateSecret":         "yes  no   no   no   no   no",
+    "`tokens/_Website`: any other action":                                                "no   no   no   no   no   no",
+    "`tokens/_Web`: GetSecretValue, DescribeSecret":                                      "yes  no   no   yes  no   no",
+    "`tokens/_Web`: PutSecretValue, CreateSecret, TagResource, UpdateSecret":             "yes  no   no   no   no   no",
+    "`tokens/_Web`: any other action":                                                    "no   no   no   no   no   no",
+    "`refresh-tokens/_Website`: GetSecretValue, DescribeSecret":                          "yes  no   no   no   no   no",
+    "`refresh-tokens/_Website`: PutSecretValue, CreateSecret, TagResource, UpdateSecret": "yes  no   no   no   no   no",
+    "`refresh-tokens/_Website`: any other action":                                        "no   no   no   no   no   no",
+    "any other secret: any action":                                                       "no   no   no   no   no   no",
+    "`credentials`: decrypt":                                                             "yes  no   no   no   no   no",
+    "`credentials`: encrypt":                                                             "no   no   no   no   no   no",
+    "`tokens/_Website`: decrypt":                                                         "yes  no   yes  no   no   no",
+    "`tokens/_Website`: encrypt":                                                         "yes  no   no   no   no   no",
+    "`tokens/_Web`: decrypt":                                                             "yes  no   no   yes  no   no",
+    "`tokens/_Web`: encrypt":                                                             "yes  no   no   no   no   no",
+    "`refresh-tokens/_Website`: decrypt":                                                 "yes  no   no   no   no   no",
+    "`refresh-tokens/_Website`: encrypt":                                                 "yes  no   no   no   no   no",
+    "the key for any other secret, or for none":                                          "no   no   no   no   no   no",
+    "the key, not through Secrets Manager":                                               "no   no   no   no   no   no",
+    "another key":                                                                        "no   no   no   no   no   no",
+    "report `tokens/_Website`":                                                           "no   no   yes  no   no   no",
+    "report `tokens/_Web`":                                                               "no   no   no   yes  no   no",
+    "report both in one batch":                                                           "no   no   no   no   no   no",
+    "put any other event":                                                                "no   no   no   no   no   no",
+    "put an event without a source or a type":                                            "no   no   no   no   no   no",
+    "report on another bus":                                                              "no   no   no   no   no   no",
+    "send to the queue":                                                                  "no   yes  no   no   no   no",
+    "receive and delete its messages":                                                    "yes  no   no   no   no   no",
+    "change or purge the queue":                                                          "no   no   no   no   no   no",
+    "use another queue":                                                                  "no   no   no   no   no   no",
+    "invoke, change or read a function":                                                  "no   no   no   no   no   no",
+    "write the function's log":                                                           "yes  no   no   no   no   no",
+    "write another log":                                                                  "no   no   no   no   no   no",
+    "use a role of the stack":                                                            "no   no   no   no   no   no",
+}
+TAGS = {
+    # The columns: no tag, an empty tag, the tag _We, the tag _Website,
+    # the tag _Website with the session tag _Web.
+    "read, decrypt and report `tokens/_Website`": "no   no   no   yes  no",
+    "read, decrypt and report `tokens/_Web`":     "no   no   no   no   yes",
+    "read, decrypt or report anything else":      "no   no   no   no   no",
+}
+SERVICES = {
+    # The columns: the rules CredentialsChanged and TokenRejected, another rule, another account's rule,
+    # a schedule of the account, another account's schedule, a function of the account.
+    "send to the queue":       "yes  yes  no   no   no   no   no",
+    "use the function's role": "no   no   no   no   no   no   yes",
+    "use the schedule's role": "no   no   no   no   yes  no   no",
+    "invoke the function":     "no   no   no   no   no   no   no",
+    "read a secret":           "no   no   no   no   no   no   no",
+    "use the key":             "no   no   no   no   no   no   no",
+}
+# fmt: on
+
+SERVICES_ASKED = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
+STAGE = "secretsmanager:VersionStage"
+ANYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}, "Action": "sts:*"}],
+}
+ALLOWED_TO_ALL = {("sts:GetCallerIdentity", "*")}
+
+
+@pytest.fixture(scope="module")
+def permissions() -> Permissions:
+    """Translate the template with every option that adds a permission."""
+    return Permissions(EVERY_OPTION)
+
+
+@pytest.fixture(scope="module")
+def questions(permissions: Permissions) -> Questions:
+    """Return the questions about this stack."""
+    return Questions(permissions)
+
+
+def cells(expected: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Split the rows of a table above into cells."""
+    return {row: tuple(words.split()) for row, words in expected.items()}
+
+
+def test_each_caller_may_do_this_and_nothing_else(permissions: Permissions, questions: Questions) -> None:
+    """The stack's roles, readers of two names that begin alike, an application without a policy, another account."""
+    assert decided(permissions.callers, questions.for_callers()) == cells(CALLERS)
+
+
+def test_the_tag_that_counts_chooses_the_token_of_the_reader_policy(
+    permissions: Permissions, questions: Questions
+) -> None:
+    """Without a tag, or with an empty one, the policy allows nothing; a session tag wins over the role's."""
+    assert decided(permissions.tags, questions.for_tags()) == cells(TAGS)
+
+
+def test_each_statement_of_the_tag_based_policy_demands_a_tag_that_is_not_empty(permissions: Permissions) -> None:
+    """Evaluators differ in what an empty value of a policy variable matches."""
+    (policy,) = permissions.tagged({}).policies
+    conditions = [statement["Condition"]["StringLike"] for statement in policy["Statement"]]
+
+    assert [condition.get(TAG) for condition in conditions] == ["?*"] * 3
+
+
+def test_aws_services_act_for_this_stack_alone(permissions: Permissions, questions: Questions) -> None:
+    """Rules, schedules and functions of others cannot use the queue, the roles or the function."""
+    assert decided(permissions.services, questions.for_services()) == cells(SERVICES)
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_no_action_is_allowed_that_the_table_does_not_name(
+    permissions: Permissions, questions: Questions, column: int
+) -> None:
+    """Of all actions of the services concerned, on all resources, a caller has those of its rows with a yes."""
+    rows = questions.for_callers()
+    granted = [request for row, words in cells(CALLERS).items() if words[column] == "yes" for request in rows[row]]
+    merged = {key: value for request in granted for key, value in request.context.items()}
+    stages = {request.context.get(STAGE, "AWSCURRENT") for request in granted} or {"AWSCURRENT"}
+
+    assert all_allowed(
+        list(permissions.callers.values())[column],
+        [*permissions.resources.values(), Resource(arn="*", account=ACCOUNT_ID)],
+        SERVICES_ASKED,
+        [{**merged, STAGE: stage} for stage in stages],
+    ) - ALLOWED_TO_ALL == {(request.action, request.resource.arn) for request in granted}
+
+
+def test_without_a_key_of_ones_own_nobody_has_a_permission_of_kms(questions: Questions) -> None:
+    """The other permissions are the same."""
+    plain = Permissions({})
+    expected = {
+        row: ("no",) * 6 if any(request.action.startswith("kms:") for request in requests) else cells(CALLERS)[row]
+        for row, requests in questions.for_callers().items()
+    }
+
+    assert decided(plain.callers, questions.for_callers()) == expected
+
+
+def test_only_these_resources_of_the_stack_give_permissions(permissions: Permissions) -> None:
+    """SAM adds no role, policy or permission of its own, and no role has a managed policy."""
+    assert permissions.sources == {"FunctionRole", "QueuePolicy", "ReaderPolicy", "ScheduleRole"}
+
+
+def test_the_docs_have_the_tables_that_the_policies_amount_to(permissions: Permissions) -> None:
+    """`make matrix` writes them."""
+    text = DOCUMENT.read_text()
+
+    assert [name for name, content in tables(permissions).items() if content not in text] == []
+
+
+def documented(name: str) -> Any:  # noqa: ANN401  JSON
+    """Read a policy from the docs, for the accounts, the key and the role of these tests."""
+    (text,) = re.findall(
+        rf"^`{re.escape(name)}`:?\n\n```json\n(.*?)```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
+    )
+    values = {
+        "111122223333": ACCOUNT_ID,
+        "444455556666": OTHER_ACCOUNT_ID,
+        "FUNCTION_ROLE": f"arn:aws:iam::{ACCOUNT_ID}:role/FunctionRole",
+        "KEY_ARN": EVERY_OPTION["KmsKeyArn"],
+    }
+    for sample, value in values.items():
+        text = text.replace(sample, value)
+    return json.loads(text)
+
+
+def test_the_documented_reader_policy_is_the_one_that_the_operators_tool_prints(permissions: Permissions) -> None:
+    """With a key of one's own, which adds a statement."""
+    (policy,) = permissions.callers[f"written-out policy for `{WEBSITE}`"].policies
+
+    assert documented("reader-policy.json") == policy
+
+
+@pytest.mark.parametrize(
+    ("key", "role", "is_allowed"),
+    [
+        ("MovieXchangeClientId", "app", False),
+        ("moviexchangeclientid", "app", False),
+        ("Team", "app", True),
+        ("MovieXchangeClientId", "TAG_ADMIN", True),
+    ],
+)
+def test_the_documented_guard_leaves_the_tag_to_one_role(key: str, role: str, *, is_allowed: bool) -> None:
+    """In any case of its letters, since IAM takes them for the same tag."""
+    arn = f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"
+    caller = Principal(arn=arn, policies=(ANYTHING, documented("tag-guard.json")))
+    target = Resource(arn=f"arn:aws:iam::{ACCOUNT_ID}:role/target", account=ACCOUNT_ID, policy=ANYBODY)
+    requests = [
+        Request(action=action, resource=target, context={"aws:TagKeys": [key], "aws:PrincipalArn": arn})
+        for action in ("iam:CreateRole", "iam:TagRole", "iam:UntagRole", "sts:TagSession")
+    ]
+
+    assert decide((caller, request) for request in requests) == [is_allowed] * 4
+
+
+def test_the_documented_key_policy_is_the_one_that_the_tables_are_of() -> None:
+    """It leaves access to IAM."""
+    assert documented("key-policy.json") == KEY_POLICY
+
+
+@pytest.mark.parametrize(("role", "is_allowed"), [("website", True), ("another", False)])
+def test_the_documented_trust_policy_admits_one_role_of_another_account(role: str, *, is_allowed: bool) -> None:
+    """Other roles of that account cannot use it, whatever they may do there."""
+    caller = Principal(arn=f"arn:aws:iam::{OTHER_ACCOUNT_ID}:role/{role}", policies=(ANYTHING,))
+    reader = Resource(
+        arn=f"arn:aws:iam::{ACCOUNT_ID}:role/website-token", account=ACCOUNT_ID, policy=documented("trust-policy.json")
+    )
+
+    assert decide([(caller, Request(action="sts:AssumeRole", resource=reader))]) == [is_allowed]
+
+
+def test_the_documented_statement_lets_the_function_encrypt_for_a_replica(permissions: Permissions) -> None:
+    """Only the function, and only through Secrets Manager."""
+    key = Resource(
+        arn=f"arn:aws:kms:eu-central-1:{ACCOUNT_ID}:key/1",
+        account=ACCOUNT_ID,
+        policy={"Version": "2012-10-17", "Statement": [documented("replica-key-statement.json")]},
+    )
+    hosts = ("secretsmanager.eu-central-1.amazonaws.com", "s3.eu-central-1.amazonaws.com")
+    rows: Rows = {
+        host: [
+            Request(action=action, resource=key, context={"kms:ViaService": host})
+            for action in ("kms:Encrypt", "kms:GenerateDataKey")
+        ]
+        for host in hosts
+    }
+
+    assert decided(permissions.callers, rows) == {hosts[0]: ("yes", *["no"] * 5), hosts[1]: ("no",) * 6}
+
+
+def test_a_row_that_is_allowed_in_part_says_so() -> None:
+    """A refused request is not hidden by an allowed one."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}],
+    }
+    requests = [
+        Request(action=f"secretsmanager:{action}", resource=secret("name"))
+        for action in ("GetSecretValue", "DeleteSecret")
+    ]
+
+    assert rendered(["app"], decided({"app": app(policy)}, {"read and delete": requests})).endswith("| partly |\n")
+
+
+@pytest.mark.parametrize(
+    ("action", "context"),
+    [("secretsmanager:GetSecret", {}), ("secretsmanager:GetSecretValue", {"sqs:Body": "text"}), ("kms:Decrypt", {})],
+    ids=["no such action", "no such condition key", "no such resource of it"],
+)
+def test_a_request_that_aws_does_not_know_is_an_error(action: str, context: dict[str, str]) -> None:
+    """A slip in a question would otherwise look like a denial."""
+    with pytest.raises(EvaluationError):
+        decide([(app(), Request(action=action, resource=secret("name"), context=context))])

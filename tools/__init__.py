@@ -1,0 +1,1 @@
+"""Tools for maintainers: AWS and movieXchange on one machine, the simulation, diagrams, and the package."""
