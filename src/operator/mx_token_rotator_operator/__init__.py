@@ -1,0 +1,1 @@
+"""The command mx-token-rotator: look at a deployed stack, and act on it."""
