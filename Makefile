@@ -1,9 +1,9 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix bench simulate dashboard pictures test lock clean
+.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test lock clean
 
-# Each environment keeps the requirements that it was made from: it is made anew when they differ.
+# Each environment keeps the requirements that it was made from, and is made again when they change.
 define environment
 $(1)/made-from.txt: requirements/$(2).txt
 	@echo "Making $(1) from requirements/$(2).txt"
@@ -14,6 +14,7 @@ $(1)/made-from.txt: requirements/$(2).txt
 	@cp requirements/$(2).txt $$@
 endef
 $(eval $(call environment,.venv,dev))
+$(eval $(call environment,.venv-local,local))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
 $(eval $(call environment,.venv-checkov,checkov))
@@ -28,35 +29,30 @@ NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-aud
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 scanners: .venv-checkov/made-from.txt .node/made-from.json
 
-# Builds what ships, for `sam deploy`: the same commit gives the same bytes.
+# Builds dist/function.zip for `sam deploy`, with Python 3.11 and pip alone: the same bytes from the same commit.
 package:
-	sam build
-	$(PYTHON) -m local.package .aws-sam/build
+	@$(PYTHON) -m tools.package
 
-# Writes the bill of materials of what ships. The requirements do not tell which of them needs which, which it warns of.
+# Writes the bill of materials of what ships. Requirements do not say which of them needs which; it warns of that.
 SBOM := dist/mx-token-rotator.cdx.json
 sbom: .venv/made-from.txt
 	@mkdir -p $(dir $(SBOM))
-	@.venv/bin/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) src/requirements.txt
+	@.venv/bin/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) src/function/requirements.txt
 	@echo $(SBOM)
 
-# Shows the product at work.
-demo: environments
-	@.venv/bin/python -m local.demo
+# Shows the product at work, on an emulated AWS.
+demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
+	@.venv-local/bin/python -m tools.local.demo
 
-# Throws every fault of movieXchange at the deployed stack, and writes what came of each into docs/faults.md.
+# Tries every fault of movieXchange on a deployed stack, and writes what came of each into docs/faults.md.
 faults: environments
-	@.venv/bin/python -m local.survival
+	@.venv/bin/python -m tools.local.survival
 
-# Decides who may do what with a deployed stack, and writes it into docs/security.md.
+# Decides who may do what by the policies of the template, and writes it into docs/security.md.
 matrix: environments scanners
-	@.venv/bin/python -m local.matrix
+	@PYTHONPATH=src/operator .venv/bin/python -m tools.local.matrix
 
-# Measures the rotator beside what people would do instead, and writes it into docs/performance.md; takes ten minutes.
-bench: environments
-	@.venv/bin/python -m bench
-
-# Runs everything that is checked.
+# Runs every check.
 test: environments scanners
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
@@ -64,27 +60,24 @@ test: environments scanners
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
-# Runs the real story through many years of trouble, YEARS of them, and draws what an outage costs.
+# Runs the refresh logic through YEARS token-years of faults, from the seed SEED on, and draws what an outage costs.
 simulate: .venv/made-from.txt
-	@PYTHONPATH=src .venv/bin/python -m simulation
-
-# Draws the dashboard for the docs, from simulated metrics.
-dashboard: .venv/made-from.txt
-	@PYTHONPATH=src .venv/bin/python -m simulation.dashboard
+	@PYTHONPATH=src/function .venv/bin/python -m tools.simulation
 
 # Draws how it works for the docs, from the template and the code.
-pictures: .venv/made-from.txt
-	@PYTHONPATH=src .venv/bin/python -m pictures
+diagrams: .venv/made-from.txt
+	@PYTHONPATH=src/function .venv/bin/python -m tools.diagrams
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: .venv/made-from.txt
-	$(LOCK) --group shipped --output-file src/requirements.txt
-	$(LOCK) --group dev --constraint src/requirements.txt --output-file requirements/dev.txt
+	$(LOCK) --group shipped --output-file src/function/requirements.txt
+	$(LOCK) --group dev --constraint src/function/requirements.txt --output-file requirements/dev.txt
+	$(LOCK) --group local --constraint requirements/dev.txt --output-file requirements/local.txt
 	$(LOCK) --group emulator --output-file requirements/emulator.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
 	$(LOCK) --group checkov --output-file requirements/checkov.txt
 	$(NPM) update --package-lock-only --prefix requirements/node
 
 clean:
-	rm -rf .venv .venv-emulator .venv-sam .venv-checkov .node .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .node .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

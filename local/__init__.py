@@ -1,1 +1,0 @@
-"""AWS and movieXchange on a laptop."""

@@ -1,0 +1,18 @@
+"""Draws them into the docs."""
+
+from pathlib import Path
+
+from tools.diagrams import flow, life
+from tools.simulation.figures import DOCS, save
+
+DIAGRAMS = {"flow.svg": flow.diagram, "life.svg": life.diagram}
+
+
+def draw(folder: Path = DOCS) -> None:
+    """Write each into its file."""
+    for name, diagram in DIAGRAMS.items():
+        save(diagram(), folder / name)
+
+
+if __name__ == "__main__":
+    draw()

