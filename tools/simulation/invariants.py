@@ -254,9 +254,12 @@ class Invariants:
         if request is None or not is_scheduled or not invocation.was_alone or not self._was_calm(invocation):
             return
         begin = invocation.started - SETTLED
-        is_blocked = any(kind == f.BLOCKED for *_, kind in faults.between(begin, self._now))
+        during = faults.between(begin, self._now)
+        is_blocked = any(kind == f.BLOCKED for *_, kind in during)
+        has_api_recovered = any(kind in f.OF_THE_API and end < self._now for _, end, kind in during)
         calm = self._now - faults.last_end(self._now, *HARMLESS)
-        if self._changed_at > begin or (is_blocked and calm < RETRY_EVERY + 2 * self._stack.promise.gap):
+        may_wait = is_blocked and calm < RETRY_EVERY + 2 * self._stack.promise.gap
+        if self._changed_at > begin or may_wait or has_api_recovered:
             return
         for client in request.clients:
             if not self._is_well(client):
