@@ -78,7 +78,7 @@ class RefreshToken:
     @classmethod
     def parse(cls, text: str, *, client_id: str) -> Self | None:
         """Read a refresh-token secret's value; None if it is not a document for this client ID."""
-        members = members_of(text, client_id, [each.name for each in fields(cls)])
+        members = members_of(json_object(text) or {}, client_id, [each.name for each in fields(cls)])
         return cls(**members) if members else None
 
 
@@ -98,14 +98,14 @@ class AccessToken:
     @classmethod
     def parse(cls, text: str, *, client_id: str, now: datetime) -> Self | None:
         """Read a token secret's value; None if it is not a document for this client ID, or comes from the future."""
-        members = members_of(text, client_id, [each.name for each in fields(cls) if each.name != "verified"])
+        document = json_object(text) or {}
+        members = members_of(document, client_id, [each.name for each in fields(cls) if each.name != "verified"])
         try:
             times = {name: datetime.fromisoformat(members[name]).astimezone(UTC) for name in TIMES}
         except (KeyError, ValueError, OverflowError):
             return None
         is_plausible = times["issued_at"] < times["expires_at"] and times["issued_at"] <= now + timedelta(minutes=5)
-        verified = (json_object(text) or {}).get("verified")
-        verified = verified if isinstance(verified, bool) else None
+        verified = document["verified"] if isinstance(document.get("verified"), bool) else None
         return cls(**members | times, verified=verified) if is_plausible and members["access_token"] else None
 
     def document(self) -> dict[str, Any]:
@@ -134,9 +134,9 @@ class Published:
     is_denied_by_kms: bool = False
 
 
-def members_of(text: str, client_id: str, names: list[str]) -> dict[str, Any]:
+def members_of(document: dict[str, Any], client_id: str, names: list[str]) -> dict[str, Any]:
     """Return a document's members of these names; none if one is not a text, or client_id is another."""
-    members = {name: (json_object(text) or {}).get(name) for name in names}
+    members = {name: document.get(name) for name in names}
     is_ours = all(isinstance(member, str) for member in members.values()) and members["client_id"] == client_id
     return members if is_ours else {}
 
