@@ -29,7 +29,7 @@ CALLS = {
     "update_secret_version_stage": ("credentials",),
     "create_secret": TOKENS + REFRESH_TOKENS,
     "put_secret_value": TOKENS + REFRESH_TOKENS,
-    "update_secret": TOKENS,
+    "update_secret": TOKENS + REFRESH_TOKENS,
 }
 """Each operation that secrets_manager.py calls, and the secrets for which it does so."""
 
