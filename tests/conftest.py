@@ -6,13 +6,39 @@ from collections.abc import Iterator
 import pytest
 import trustme
 
+from tools.contract.account import new_prefix
 from tools.local.aws import LocalAws, local_aws
 from tools.local.mx import MovieXchangeStandIn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the flag for the Secrets Manager contract on a real account."""
-    parser.addoption("--real-aws", action="store_true", help="run the Secrets Manager contract on your AWS account too")
+    """Add what `make test-aws` passes."""
+    parser.addoption("--real-aws", action="store_true", help="run the contract on your AWS account, and nothing else")
+    parser.addoption("--prefix", default=new_prefix(), help="the beginning of the name of all that it makes there")
+    parser.addoption("--credentials", help="a file with credentials, for the walk through a deployed stack there")
+    parser.addoption(
+        "--stand-in", default="none", help="the https URL that accepts them; none for movieXchange's staging"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With the flag, leave the tests that are for a real account: no other gets to see it."""
+    if config.getoption("--real-aws"):
+        kept = [item for item in items if isinstance(item, pytest.Function) and is_for_a_real_account(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def is_for_a_real_account(item: pytest.Function) -> bool:
+    """Return whether a test has a real account as its parameter."""
+    return hasattr(item, "callspec") and "aws" in item.callspec.params.values()
+
+
+@pytest.fixture(scope="session")
+def prefix(request: pytest.FixtureRequest) -> str:
+    """Return the beginning of the names of all that the contract makes."""
+    given: str = request.config.getoption("--prefix")
+    return given
 
 
 @pytest.fixture(autouse=True)
