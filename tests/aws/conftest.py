@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from tools.contract.account import Account, clean_up
-from tools.contract.making import Maker
+from tools.contract.account import Account
+from tools.contract.making import Maker, contract
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,8 +28,5 @@ def account(request: pytest.FixtureRequest) -> Account:
 @pytest.fixture(scope="module")
 def make(account: Account, prefix: str) -> Iterator[Maker]:
     """Make what a file's tests need, and remove all of it however they end."""
-    try:
-        yield Maker(account, prefix)
-    finally:
-        remaining = clean_up(account, prefix)
-    assert remaining == []
+    with contract(account, prefix) as maker:
+        yield maker

@@ -7,7 +7,7 @@ other: by listing what has such a name.
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,8 @@ class Account:
 
     session: boto3.Session
     endpoint: str | None = None
+    _clients: dict[tuple[str, Config | None], Any] = field(default_factory=dict, repr=False, compare=False)
+    """Those that were made; making one takes a while."""
 
     @property
     def is_real(self) -> bool:
@@ -58,8 +60,10 @@ class Account:
         return self.caller.split(":")[1]
 
     def client(self, service: Any, config: Config | None = None) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
-        """Make a client."""
-        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+        """Return a client."""
+        if (service, config) not in self._clients:
+            self._clients[service, config] = self.session.client(service, endpoint_url=self.endpoint, config=config)
+        return self._clients[service, config]
 
     def pages(self, service: str, operation: str, found: str, **asked: Any) -> list[Any]:  # noqa: ANN401  the same
         """Return everything that an operation lists at this JMESPath."""

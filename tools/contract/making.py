@@ -3,7 +3,8 @@
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tools.contract.account import Account
+from tools.contract.account import Account, clean_up
 from tools.local.aws import PROJECT
 from tools.local.stack import build, eventually
 
@@ -115,6 +116,21 @@ class Maker:
         template = CODE_URI.sub(self.code, TEMPLATE.read_text())
         stack.run("create_stack", {"SecretPrefix": stack.name, **parameters}, TemplateBody=template)
         return stack
+
+
+class SomethingRemains(Exception):  # noqa: N818  the name says what happened
+    """Something that the contract made could not be removed."""
+
+
+@contextmanager
+def contract(account: Account, prefix: str) -> Iterator[Maker]:
+    """Give a maker, and remove what it made, however this ends. Raises SomethingRemains."""
+    try:
+        yield Maker(account, prefix)
+    finally:
+        remaining = clean_up(account, prefix)
+    if remaining:
+        raise SomethingRemains("\n".join(remaining))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,200 @@
+"""The contract leaves nothing behind, however it ends, and touches nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+from tools.contract import __main__ as command
+from tools.contract import account as accounts
+from tools.contract.account import KINDS, PREFIX, Account, clean_up, left, new_prefix
+from tools.contract.making import Maker, contract
+from tools.local.aws import REGION, LocalAws
+
+NUMBER = "000000000000"
+
+
+class Broken(Exception):  # noqa: N818  the name says what happened
+    """A test failed in the middle."""
+
+
+@pytest.fixture
+def emulated(aws: LocalAws) -> Account:
+    """Return MiniStack's account."""
+    return Account(aws.session, aws.endpoint)
+
+
+@pytest.fixture
+def prefix(emulated: Account) -> Iterator[str]:
+    """Return the beginning of the names of one run."""
+    own = new_prefix()
+    yield own
+    clean_up(emulated, own)
+
+
+def make_one_of_each(make: Maker) -> None:
+    """Make what the contract makes; a stack brings its own policy, log group, role and secret."""
+    stack = make.deploy("stack", {"ClientIds": "_Website", "KmsKeyArn": make.key("key")})
+    make.account.client("iam").attach_role_policy(RoleName=make.role("role"), PolicyArn=stack.resource("ReaderPolicy"))
+    make.topic("topic")
+    make.rule_into_queue("rule", {"source": ["nobody"]})
+    make.account.client("secretsmanager").create_secret(Name=f"{make.prefix}secret")
+
+
+def kinds(account: Account, prefix: str) -> set[str]:
+    """Return of which kinds something has such a name."""
+    return {kind for kind in KINDS for each in left(account, prefix) if each.startswith(f"{kind} ")}
+
+
+def test_every_kind_is_found(emulated: Account, prefix: str) -> None:
+    """What the other tests remove is there."""
+    make_one_of_each(Maker(emulated, prefix))
+
+    assert kinds(emulated, prefix) == KINDS.keys()
+
+
+def test_a_test_that_fails_in_the_middle_leaves_nothing(emulated: Account, prefix: str) -> None:
+    """Neither a stack nor what CloudFormation retains."""
+
+    def fail_in_the_middle() -> None:
+        with contract(emulated, prefix) as make:
+            make_one_of_each(make)
+            raise Broken
+
+    with pytest.raises(Broken):
+        fail_in_the_middle()
+
+    assert kinds(emulated, prefix) == set()
+
+
+def test_a_key_is_scheduled_for_deletion(emulated: Account, prefix: str) -> None:
+    """Its alias goes at once, and the key after the shortest waiting period that KMS allows."""
+    with contract(emulated, prefix) as make:
+        key = make.key("key")
+
+    assert emulated.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+
+def test_what_another_run_made_stays(emulated: Account, prefix: str) -> None:
+    """Two people may use one account at the same time."""
+    other = new_prefix()
+    emulated.client("secretsmanager").create_secret(Name=f"{other}secret")
+    clean_up(emulated, prefix)
+    seen = kinds(emulated, other)
+    clean_up(emulated, other)
+
+    assert seen == {"secret"}
+
+
+def test_a_failure_to_remove_something_is_told_and_costs_the_rest_nothing(
+    emulated: Account, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name and AWS's reason, for whoever has to remove it."""
+
+    def refuse(_: Account, __: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteTopic")
+
+    make = Maker(emulated, prefix)
+    topic = make.topic("topic")
+    make.role("role")
+    with monkeypatch.context() as patched:
+        patched.setitem(KINDS, "topic", (KINDS["topic"][0], refuse))
+        remaining = clean_up(emulated, prefix, sleep=lambda _: None)
+
+    assert remaining == [f"topic {topic}: An error occurred (AccessDenied) when calling the DeleteTopic operation: no"]
+
+
+def test_what_appears_while_the_rest_is_removed_is_removed_too(
+    emulated: Account, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function may create a secret while its stack is deleted."""
+    secrets = emulated.client("secretsmanager")
+    found, remove = KINDS["role"]
+
+    def remove_slowly(account: Account, name: str) -> None:
+        remove(account, name)
+        secrets.create_secret(Name=f"{prefix}late")
+
+    Maker(emulated, prefix).role("role")
+    monkeypatch.setitem(KINDS, "role", (found, remove_slowly))
+
+    assert clean_up(emulated, prefix, sleep=lambda _: None) == []
+
+
+# The command
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, aws: LocalAws) -> list[list[str]]:
+    """Point the command at MiniStack, and note with which arguments it runs pytest, which leaves a secret and fails."""
+    calls: list[list[str]] = []
+
+    def run(arguments: list[str]) -> int:
+        calls.append(arguments)
+        prefix = arguments[arguments.index("--prefix") + 1]
+        Account(aws.session, aws.endpoint).client("secretsmanager").create_secret(Name=f"{prefix}secret")
+        return 1
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.endpoint)
+    monkeypatch.setattr(accounts, "PAUSE", 0)
+    monkeypatch.setattr(pytest, "main", run)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    return calls
+
+
+def invoke(answer: str, *arguments: str) -> Result:
+    """Run the command, and answer its question."""
+    return CliRunner().invoke(command.main, arguments, input=f"{answer}\n")
+
+
+@pytest.mark.parametrize("text", [f"AWS account {NUMBER}, Region {REGION}", "0.10 dollars", f"begin with {PREFIX}"])
+def test_it_says_where_it_acts_and_what_that_costs(ran: list[list[str]], text: str) -> None:
+    """Before anything is made."""
+    assert (text in invoke("n").output, ran) == (True, [])
+
+
+def test_nothing_happens_without_a_yes(ran: list[list[str]]) -> None:
+    """The question has to be answered."""
+    assert (invoke("n").exit_code, ran) == (1, [])
+
+
+def test_what_the_tests_leave_is_removed_and_their_status_is_the_commands(
+    ran: list[list[str]], emulated: Account
+) -> None:
+    """Also if they fail."""
+    result = invoke("y")
+
+    assert (len(ran), result.exit_code, kinds(emulated, PREFIX)) == (1, 1, set())
+
+
+def test_it_names_the_host_that_gets_the_password(ran: list[list[str]], tmp_path: Path) -> None:
+    """It is movieXchange's staging, unless a stand-in is given."""
+    file = tmp_path / "credentials.json"
+    file.write_text("{}")
+    outputs = [
+        invoke("n", "--credentials", str(file), *more).output for more in ((), ("--stand-in", "https://mx.example.com"))
+    ]
+
+    assert (["movieXchange's staging" in each for each in outputs], "https://mx.example.com" in outputs[1], ran) == (
+        [True, False],
+        True,
+        [],
+    )
+
+
+def test_clean_removes_what_killed_runs_left(ran: list[list[str]], emulated: Account, prefix: str) -> None:
+    """It lists it, and asks."""
+    Maker(emulated, prefix).role("role")
+    result = invoke("y", "--clean")
+
+    assert (f"role {prefix}role" in result.output, kinds(emulated, PREFIX), ran) == (True, set(), [])
+
+
+def test_an_account_that_cannot_be_used_is_told(ran: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no traceback."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    result = invoke("y")
+
+    assert (result.exit_code, "cannot be used: You must specify a region" in result.output, ran) == (1, True, [])
