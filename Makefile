@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test lock clean
+.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test test-aws test-aws-clean lock clean
 
 # Each environment keeps the requirements that it was made from, and is made again when they change.
 define environment
@@ -59,6 +59,14 @@ test: environments scanners
 	.venv/bin/mypy
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
+
+# Runs the contract on the AWS account and Region of the environment: asks first, and cleans up. CREDENTIALS=FILE walks
+# through a stack, too; STAND_IN=URL is the token service for them. test-aws-clean removes what a killed run has left.
+test-aws: environments
+	@.venv/bin/python -m tools.contract $(if $(CREDENTIALS),--credentials $(CREDENTIALS)) $(if $(STAND_IN),--stand-in $(STAND_IN))
+
+test-aws-clean: environments
+	@.venv/bin/python -m tools.contract --clean
 
 # Runs the refresh logic through YEARS token-years of faults, from the seed SEED on, and draws what an outage costs.
 simulate: .venv/made-from.txt

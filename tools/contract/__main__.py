@@ -16,7 +16,7 @@ QUESTIONS = ["tests/aws", "tests/function/test_secrets_manager.py"]
 MAKES = """\
 It makes two stacks of template.yaml, about 75 secrets, four KMS keys, two roles, a rule, a queue, a topic and a bucket,
 all with names that begin with {prefix}, and removes them again; KMS deletes the keys after seven days.
-This takes about 20 minutes and costs about 0.10 dollars. Whoever runs it needs the rights of an administrator.
+This takes up to an hour and costs about 0.10 dollars. Whoever runs it needs the rights of an administrator.
 {walk}"""
 WALKS = "It sends the user name and the password of {file} to {host}, and logs in there about ten times."
 NO_WALK = "Without CREDENTIALS=FILE it fills no stack: everything that needs a token is skipped."
@@ -53,7 +53,7 @@ def main(credentials: str | None, stand_in: str, *, clean: bool, yes: bool) -> N
     click.echo(MAKES.format(prefix=prefix, walk=walk))
     if not yes:
         click.confirm("Go on?", abort=True)
-    options = ["--real-aws", "--prefix", prefix, "--stand-in", stand_in, "--timeout", "1800", "-v", "-rs"]
+    options = ["--real-aws", "--prefix", prefix, "--stand-in", stand_in, "--timeout", "3600", "-v", "-rs"]
     sys.exit(run(account, prefix, [*QUESTIONS, *options, *(["--credentials", credentials] if credentials else [])]))
 
 
