@@ -81,21 +81,33 @@ class Maker:
         return Account(session, self.account.endpoint)
 
     def topic(self, name: str) -> str:
-        """Make a topic that CloudWatch may publish to, and return its ARN."""
-        return str(self.account.client("sns").create_topic(Name=self.prefix + name)["TopicArn"])
+        """Make a topic with a queue that subscribes to it, and return its ARN."""
+        sns = self.account.client("sns")
+        topic: str = sns.create_topic(Name=self.prefix + name)["TopicArn"]
+        _, queue = self.queue(name, "sns.amazonaws.com", topic)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        return topic
 
     def rule_into_queue(self, name: str, pattern: Document) -> str:
         """Have events of a pattern sent to a new queue, and return its URL."""
-        sqs, events = self.account.client("sqs"), self.account.client("events")
+        events = self.account.client("events")
         rule = events.put_rule(Name=self.prefix + name, EventPattern=json.dumps(pattern))["RuleArn"]
-        url: str = sqs.create_queue(QueueName=self.prefix + name)["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        send = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
-        only = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}
-        policy = {"Version": "2012-10-17", "Statement": [send | only]}
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        url, arn = self.queue(name, "events.amazonaws.com", rule)
         events.put_targets(Rule=self.prefix + name, Targets=[{"Id": "queue", "Arn": arn}])
         return url
+
+    def queue(self, name: str, sender: str, source: str) -> tuple[str, str]:
+        """Make a queue to which a service may send for one resource, and return its URL and its ARN."""
+        client = self.account.client("sqs")
+        url: str = client.create_queue(QueueName=self.prefix + name)["QueueUrl"]
+        arn: str = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        send = {"Effect": "Allow", "Principal": {"Service": sender}, "Action": "sqs:SendMessage", "Resource": arn}
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [send | {"Condition": {"ArnEquals": {"aws:SourceArn": source}}}],
+        }
+        client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        return url, arn
 
     @cached_property
     def code(self) -> str:
