@@ -7,6 +7,7 @@ other: by listing what has such a name.
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,8 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tools.local.stack import StillWaiting, eventually
+
 PREFIX = "mx-rotator-contract-"
 PASSES, PAUSE = 12, 15.0  # seconds
+LONGEST_RUN = 60.0  # seconds; the function's time-out
 KEY_DAYS = 7  # the shortest waiting period before a KMS key is deleted (ScheduleKeyDeletion's API reference)
 
 
@@ -79,11 +83,25 @@ def _stacks(account: Account, prefix: str) -> list[str]:
     return [name for name in account.pages("cloudformation", "list_stacks", found) if name.startswith(prefix)]
 
 
-def _remove_stack(account: Account, name: str) -> None:
+def remove_stack(account: Account, name: str) -> None:
+    """Delete a stack, and wait until it is gone. Raises WaiterError.
+
+    Before that, wait until its function is idle, since a run creates the secrets that it misses.
+    """
     client = account.client("cloudformation")
+    with suppress(ClientError, StillWaiting):  # the queue may be missing, or the function never become idle
+        queue = client.describe_stack_resource(StackName=name, LogicalResourceId="Queue")["StackResourceDetail"]
+        eventually(lambda: _is_empty(account, queue["PhysicalResourceId"]), within=LONGEST_RUN)
     client.delete_stack(StackName=name)
     wait = {"Delay": 5 if account.is_real else 1, "MaxAttempts": 180}
     client.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=wait)
+
+
+def _is_empty(account: Account, queue: str) -> bool:
+    """Return whether no message waits in a queue or is being served."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = account.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)
+    return [answer["Attributes"][name] for name in names] == ["0", "0"]
 
 
 def _rules(account: Account, prefix: str) -> list[str]:
@@ -193,7 +211,7 @@ def _remove_log(account: Account, name: str) -> None:
 Found = Callable[[Account, str], list[str]]
 Remove = Callable[[Account, str], None]
 KINDS: dict[str, tuple[Found, Remove]] = {
-    "stack": (_stacks, _remove_stack),  # first, since its function creates secrets
+    "stack": (_stacks, remove_stack),  # first, since its function creates secrets
     "rule": (_rules, _remove_rule),
     "queue": (_queues, _remove_queue),
     "topic": (_topics, _remove_topic),

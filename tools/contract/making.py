@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tools.contract.account import Account, clean_up
+from tools.contract.account import Account, clean_up, remove_stack
 from tools.local.aws import PROJECT
 from tools.local.stack import build, eventually
 
@@ -175,10 +175,7 @@ class DeployedStack:
 
     def delete(self) -> None:
         """Delete the stack, and wait until it is gone. Raises WaiterError."""
-        client = self.account.client("cloudformation")
-        client.delete_stack(StackName=self.name)
-        wait = {"Delay": 5 if self.account.is_real else 1, "MaxAttempts": 180}
-        client.get_waiter("stack_delete_complete").wait(StackName=self.name, WaiterConfig=wait)
+        remove_stack(self.account, self.name)
 
     def resource(self, logical_id: str) -> str:
         """Return the physical id of one of its resources."""
