@@ -17,7 +17,7 @@ from mx_token_rotator.settings import Client
 from mx_token_rotator.tokens import Published
 from tests.aws import needs_iam
 from tests.function.fakes import ISSUED_AT, a_refresh_token, a_token, settings
-from tools.contract.account import Account
+from tools.contract.account import Account, pause
 from tools.contract.making import DeployedStack, Maker, once_allowed
 from tools.local.stack import eventually
 
@@ -57,9 +57,10 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(make: Maker) -> Scene:
-    """Deploy with sixty client IDs and a key, and give a role the policy of the function."""
+    """Deploy with sixty client IDs and a key, pause, and give a role the policy of the function."""
     old, new = make.key("old"), make.key("new")
     stack = make.deploy("design", {"ClientIds": NAMES, "KmsKeyArn": new, "CheckEvery": "rate(19 minutes)"})
+    pause(make.account, stack.name)  # its runs would only cost sixty secrets
     role = make.assume(make.role("function", stack.function_policy))
     once_allowed(lambda: role.client("secretsmanager").describe_secret(SecretId=f"{stack.secrets}/credentials"))
     return Scene(stack, old, new, role)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import boto3
@@ -83,25 +83,30 @@ def _stacks(account: Account, prefix: str) -> list[str]:
     return [name for name in account.pages("cloudformation", "list_stacks", found) if name.startswith(prefix)]
 
 
+def pause(account: Account, stack: str) -> None:
+    """Have the function of a stack start no more runs from its queue, and wait until none is under way."""
+    resource = partial(account.client("cloudformation").describe_stack_resource, StackName=stack)
+    ids = [
+        resource(LogicalResourceId=each)["StackResourceDetail"]["PhysicalResourceId"]
+        for each in ("QueueMapping", "Queue")
+    ]
+    account.client("lambda").update_event_source_mapping(UUID=ids[0], Enabled=False)
+    served = "ApproximateNumberOfMessagesNotVisible"
+    asked = partial(account.client("sqs").get_queue_attributes, QueueUrl=ids[1], AttributeNames=[served])
+    eventually(lambda: asked()["Attributes"][served] == "0", within=LONGEST_RUN)
+
+
 def remove_stack(account: Account, name: str) -> None:
     """Delete a stack, and wait until it is gone. Raises WaiterError.
 
-    Before that, wait until its function is idle, since a run creates the secrets that it misses.
+    No run is under way then, since a run creates the secrets that it misses.
     """
+    with suppress(ClientError, StillWaiting):  # a stack that was not created may lack what is paused
+        pause(account, name)
     client = account.client("cloudformation")
-    with suppress(ClientError, StillWaiting):  # the queue may be missing, or the function never become idle
-        queue = client.describe_stack_resource(StackName=name, LogicalResourceId="Queue")["StackResourceDetail"]
-        eventually(lambda: _is_empty(account, queue["PhysicalResourceId"]), within=LONGEST_RUN)
     client.delete_stack(StackName=name)
     wait = {"Delay": 5 if account.is_real else 1, "MaxAttempts": 180}
     client.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=wait)
-
-
-def _is_empty(account: Account, queue: str) -> bool:
-    """Return whether no message waits in a queue or is being served."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = account.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)
-    return [answer["Attributes"][name] for name in names] == ["0", "0"]
 
 
 def _rules(account: Account, prefix: str) -> list[str]:
