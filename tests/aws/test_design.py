@@ -99,7 +99,7 @@ def test_a_secret_leaves_a_key_that_denies_the_function(scene: Scene, secret: Ca
     """
     secret("tokens", scene.old_key, "an older value")
     before = scene.function.published(PROBE, ISSUED_AT)
-    moved = attempt(lambda: scene.function.use_stack_key(PROBE))
+    moved = attempt(lambda: scene.function.use_stack_key("tokens", PROBE))
     published = attempt(lambda: scene.function.publish(PROBE, a_token(client_id=PROBE.client_id)))
     after = scene.function.published(PROBE, ISSUED_AT)
     needs_iam(scene.stack.account)

@@ -270,7 +270,7 @@ def test_a_secret_that_moves_to_another_key_keeps_its_value_and_its_versions(
     for text in ("before", "now"):
         client.put_secret_value(SecretId=name, SecretString=text)
     before = client.describe_secret(SecretId=name)["VersionIdsToStages"]
-    secrets.use_stack_key(CLIENT)
+    secrets.use_stack_key("tokens", CLIENT)
 
     assert (client.describe_secret(SecretId=name)["VersionIdsToStages"], stored(client, name)) == (before, "now")
 
