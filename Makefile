@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test test-aws test-aws-clean lock clean
+.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test test-aws test-aws-clean stand-in lock clean
 
 # Each environment keeps the requirements that it was made from, and is made again when they change.
 define environment
@@ -67,6 +67,10 @@ test-aws: environments
 
 test-aws-clean: environments
 	@.venv/bin/python -m tools.contract --clean
+
+# Serves movieXchange's stand-in on loopback, and writes its credentials to a file, for test-aws.
+stand-in: environments
+	@.venv/bin/python -m tools.contract.stand_in dist/stand-in.json
 
 # Runs the refresh logic through YEARS token-years of faults, from the seed SEED on, and draws what an outage costs.
 simulate: .venv/made-from.txt

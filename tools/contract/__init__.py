@@ -2,5 +2,6 @@
 
 account     the account, and what the contract makes there, found and removed by the beginning of its name
 making      the roles, keys, rules and stacks of the contract
+stand_in    movieXchange's stand-in, served until it is interrupted
 __main__    asks, runs the tests, and cleans up
 """
