@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
+from tests.stack.test_updates import LISTS as EVERYTHING
 from tools.contract import __main__ as command
 from tools.contract import account as accounts
 from tools.contract.account import KINDS, PREFIX, Account, clean_up, left, new_prefix
@@ -16,6 +17,14 @@ from tools.contract.making import Maker, contract
 from tools.local.aws import REGION, LocalAws
 
 NUMBER = "000000000000"
+LISTS = [
+    *EVERYTHING,
+    ("cloudformation", "list_stacks", "StackSummaries[?StackStatus != 'DELETE_COMPLETE'].StackName"),
+    ("kms", "list_aliases", "Aliases[].AliasName"),
+    ("s3", "list_buckets", "Buckets[].Name"),
+    ("sns", "list_topics", "Topics[].TopicArn"),
+    ("sns", "list_subscriptions", "Subscriptions[].TopicArn"),
+]
 
 
 class Broken(Exception):  # noqa: N818  the name says what happened
@@ -45,6 +54,13 @@ def make_one_of_each(make: Maker) -> None:
     make.account.client("secretsmanager").create_secret(Name=f"{make.prefix}secret")
 
 
+def in_account(account: Account) -> set[tuple[str, str]]:
+    """List everything in the account, by operations and names that know nothing of the contract."""
+    return {
+        (operation, name) for service, operation, found in LISTS for name in account.pages(service, operation, found)
+    }
+
+
 def kinds(account: Account, prefix: str) -> set[str]:
     """Return of which kinds something has such a name."""
     return {kind for kind in KINDS for each in left(account, prefix) if each.startswith(f"{kind} ")}
@@ -52,7 +68,7 @@ def kinds(account: Account, prefix: str) -> set[str]:
 
 def test_a_test_that_fails_in_the_middle_leaves_nothing(emulated: Account, prefix: str) -> None:
     """Neither a stack nor what CloudFormation retains, and nothing of any other kind."""
-    seen: set[str] = set()
+    before, seen = in_account(emulated), set[str]()
 
     def fail_in_the_middle() -> None:
         with contract(emulated, prefix) as make:
@@ -63,7 +79,7 @@ def test_a_test_that_fails_in_the_middle_leaves_nothing(emulated: Account, prefi
     with pytest.raises(Broken):
         fail_in_the_middle()
 
-    assert (seen, kinds(emulated, prefix)) == ({*KINDS}, set())
+    assert (seen, in_account(emulated)) == ({*KINDS}, before)
 
 
 def test_a_key_is_scheduled_for_deletion(emulated: Account, prefix: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import botocore.session
 import pytest
 
+from tests.project.test_docs import rows
 from tools.local.aws import PROJECT, REGION
 from tools.local.iam import Request, decide
 from tools.local.permissions import KEY, WEB, WEBSITE, Permissions, without_suffix
@@ -167,3 +168,11 @@ def requests(permissions: Permissions, action: str, name: str) -> list[Request]:
     # The credentials exist, or there is nothing to do.
     resources = [secret] if name == "credentials" else [secret, without_suffix(secret)]
     return [Request(action=action, resource=resource, context=context) for resource in resources]
+
+
+def test_the_docs_ask_for_the_rights_with_both_keys_that_changing_a_key_needs(model: "ServiceModel") -> None:
+    """The new key's are those of UpdateSecret; the old one decrypts the versions for it (its user guide)."""
+    (_, _, old, new), *_ = rows("who changes what")
+    needed = {action for action in required(model, "update_secret", KEY) if action.startswith("kms:")}
+
+    assert (set(re.findall(r"kms:\w+", old)), set(re.findall(r"kms:\w+", new))) == ({"kms:Decrypt"}, needed)
