@@ -1,5 +1,8 @@
 """The contract leaves nothing behind, however it ends, and touches nothing else."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,11 +13,11 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from tests.stack.test_updates import LISTS as EVERYTHING
-from tools.contract import __main__ as command
+from tools.contract import __main__ as command_line
 from tools.contract import account as accounts
 from tools.contract.account import KINDS, PREFIX, Account, clean_up, left, new_prefix
 from tools.contract.making import Maker, contract
-from tools.local.aws import REGION, LocalAws
+from tools.local.aws import PROJECT, REGION, LocalAws
 
 NUMBER = "000000000000"
 LISTS = [
@@ -160,7 +163,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, aws: LocalAws) -> list[list[str]]:
 
 def invoke(answer: str, *arguments: str) -> Result:
     """Run the command, and answer its question."""
-    return CliRunner().invoke(command.main, arguments, input=f"{answer}\n")
+    return CliRunner().invoke(command_line.main, arguments, input=f"{answer}\n")
 
 
 def test_it_says_where_it_acts_and_what_that_costs_and_needs_a_yes(ran: list[list[str]]) -> None:
@@ -210,3 +213,13 @@ def test_an_account_that_cannot_be_used_is_told(ran: list[list[str]], monkeypatc
     result = invoke("y")
 
     assert (result.exit_code, "cannot be used: You must specify a region" in result.output, ran) == (1, True, [])
+
+
+def test_no_other_test_gets_to_see_a_real_account() -> None:
+    """With the flag, pytest leaves those that have a real account as their parameter."""
+    asked = ["--real-aws", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *asked, *command_line.QUESTIONS]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)  # noqa: S603  our own command
+    collected = [line for line in done.stdout.splitlines() if "::" in line]
+
+    assert (len(collected) > 20, [line for line in collected if not re.search(r"\[aws\b", line)]) == (True, [])

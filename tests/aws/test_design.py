@@ -4,7 +4,7 @@ Each test says what it proves, and what to change if it fails.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,7 @@ from tools.contract.making import DeployedStack, Maker, once_allowed
 from tools.local.stack import eventually
 
 NAMES = ",".join(f"Contract{number:02}".ljust(50, "_") for number in range(60))
-PROBE = Client("Probe", "Probe")
-MISSING = Client("Missing", "Missing")
+VALUED, EMPTY, MISSING = (Client(name, name) for name in ("Valued", "Empty", "Missing"))
 DONE, DENIED = "done", "AccessDeniedException"
 WITHIN = 120.0  # seconds; an event takes one or two
 
@@ -48,11 +47,9 @@ class Scene:
         variables = {"ACCOUNT": self.stack.secrets, "KMS_KEY_ARN": self.new_key}
         return SecretsManager(self.role.client("secretsmanager"), settings(**variables), lambda _: None)
 
-    def secret(self, kind: str, key: str, value: str | None = None) -> str:
-        """Create a secret of PROBE under a key, and return its name."""
-        name, text = f"{self.stack.secrets}/{kind}/{PROBE.name}", {"SecretString": value} if value else {}
-        self.owner.create_secret(Name=name, KmsKeyId=key, **text)
-        return name
+    def create(self, kind: str, client: Client, **value: str) -> None:
+        """Create a secret under the old key; its name is free again only some time after it was deleted."""
+        self.owner.create_secret(Name=f"{self.stack.secrets}/{kind}/{client.name}", KmsKeyId=self.old_key, **value)
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +63,6 @@ def scene(make: Maker) -> Scene:
     return Scene(stack, old, new, role)
 
 
-@pytest.fixture
-def secret(scene: Scene) -> Iterator[Callable[..., str]]:
-    """Return a function that creates a secret of PROBE, which is gone after the test."""
-    made: list[str] = []
-
-    def create(kind: str, key: str, value: str | None = None) -> str:
-        made.append(scene.secret(kind, key, value))
-        return made[-1]
-
-    yield create
-    for name in made:
-        scene.owner.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-
-
 def attempt(call: Callable[[], object]) -> str:
     """Make a call, and return the code of its error, or that it was done."""
     try:
@@ -91,17 +74,17 @@ def attempt(call: Callable[[], object]) -> str:
     return DONE
 
 
-def test_a_secret_leaves_a_key_that_denies_the_function(scene: Scene, secret: Callable[..., str]) -> None:
+def test_a_secret_leaves_a_key_that_denies_the_function(scene: Scene) -> None:
     """UpdateSecret with KmsKeyId alone succeeds while the old key is denied, and a value can be put then.
 
     If it fails, the function cannot heal a changed KmsKeyArn: `use_stack_key` has to go, and the docs must have whoever
     changes the key move every token secret before.
     """
-    secret("tokens", scene.old_key, "an older value")
-    before = scene.function.published(PROBE, ISSUED_AT)
-    moved = attempt(lambda: scene.function.use_stack_key("tokens", PROBE))
-    published = attempt(lambda: scene.function.publish(PROBE, a_token(client_id=PROBE.client_id)))
-    after = scene.function.published(PROBE, ISSUED_AT)
+    scene.create("tokens", VALUED, SecretString="an older value")
+    before = scene.function.published(VALUED, ISSUED_AT)
+    moved = attempt(lambda: scene.function.use_stack_key("tokens", VALUED))
+    published = attempt(lambda: scene.function.publish(VALUED, a_token(client_id=VALUED.client_id)))
+    after = scene.function.published(VALUED, ISSUED_AT)
     needs_iam(scene.stack.account)
 
     assert (before, moved, published, bool(after and after.token)) == (
@@ -112,29 +95,29 @@ def test_a_secret_leaves_a_key_that_denies_the_function(scene: Scene, secret: Ca
     )
 
 
-def test_an_empty_secret_leaves_a_key_that_denies_the_function(scene: Scene, secret: Callable[..., str]) -> None:
+def test_an_empty_secret_leaves_a_key_that_denies_the_function(scene: Scene) -> None:
     """Where there is no value, the denied key shows when the first one is put; the secret is moved then.
 
     If it fails, an empty token secret under a denied key costs a log-in at each check: have the function look at the
     secret's KmsKeyId before it logs in.
     """
-    secret("tokens", scene.old_key)
-    published = attempt(lambda: scene.function.publish(PROBE, a_token(client_id=PROBE.client_id)))
+    scene.create("tokens", EMPTY)
+    published = attempt(lambda: scene.function.publish(EMPTY, a_token(client_id=EMPTY.client_id)))
     needs_iam(scene.stack.account)
 
-    assert (published, bool(scene.function.published(PROBE, ISSUED_AT))) == (DONE, True)
+    assert (published, bool(scene.function.published(EMPTY, ISSUED_AT))) == (DONE, True)
 
 
-def test_a_refresh_token_secret_leaves_a_key_that_denies_the_function(scene: Scene, secret: Callable[..., str]) -> None:
+def test_a_refresh_token_secret_leaves_a_key_that_denies_the_function(scene: Scene) -> None:
     """A refresh token is stored although the one before is under a denied key.
 
     If it fails, have the function forget a stored refresh token that it cannot read, and say so in the docs.
     """
-    secret("refresh-tokens", scene.old_key, "an older value")
-    scene.function.store_refresh_token(PROBE, a_refresh_token(client_id=PROBE.client_id))
+    scene.create("refresh-tokens", VALUED, SecretString="an older value")
+    scene.function.store_refresh_token(VALUED, a_refresh_token(client_id=VALUED.client_id))
     needs_iam(scene.stack.account)
 
-    assert scene.function.stored_refresh_token(PROBE) == a_refresh_token(client_id=PROBE.client_id)
+    assert scene.function.stored_refresh_token(VALUED) == a_refresh_token(client_id=VALUED.client_id)
 
 
 def test_the_function_moves_the_label_rejected_and_no_other(scene: Scene) -> None:
