@@ -102,20 +102,16 @@ class Maker:
         url: str = client.create_queue(QueueName=self.prefix + name)["QueueUrl"]
         arn: str = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         send = {"Effect": "Allow", "Principal": {"Service": sender}, "Action": "sqs:SendMessage", "Resource": arn}
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [send | {"Condition": {"ArnEquals": {"aws:SourceArn": source}}}],
-        }
+        only = {"Condition": {"ArnEquals": {"aws:SourceArn": source}}}
+        policy = {"Version": "2012-10-17", "Statement": [send | only]}
         client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
         return url, arn
 
     @cached_property
     def code(self) -> str:
         """The S3 address of the function's archive, which is uploaded once."""
-        client, bucket = (
-            self.account.client("s3"),
-            self.prefix + secrets.token_hex(3),
-        )  # a name is not free again at once
+        client = self.account.client("s3")
+        bucket = self.prefix + secrets.token_hex(3)  # a deleted bucket's name is not free again at once
         place = {"CreateBucketConfiguration": {"LocationConstraint": self.account.region}}
         # us-east-1 is the one Region that must not be named (CreateBucket's API reference).
         client.create_bucket(Bucket=bucket, **({} if self.account.region == "us-east-1" else place))

@@ -34,11 +34,11 @@ class StillWaiting(Exception):  # noqa: N818  the name says what happened
     """Something did not happen in time."""
 
 
-def eventually(observe: Callable[[], Observed], *, within: float) -> Observed:
+def eventually(observe: Callable[[], Observed], *, within: float, every: float = 0.1) -> Observed:
     """Call a function until it returns something true, and return that. Raises StillWaiting after so many seconds."""
     try:
         return Retrying(
-            retry=retry_if_result(lambda observed: not observed), stop=stop_after_delay(within), wait=wait_fixed(0.1)
+            retry=retry_if_result(lambda observed: not observed), stop=stop_after_delay(within), wait=wait_fixed(every)
         )(observe)
     except RetryError:
         raise StillWaiting(f"what was waited for did not happen within {within:g} seconds") from None
