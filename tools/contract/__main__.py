@@ -14,8 +14,8 @@ from tools.contract.account import PREFIX, Account, clean_up, left, new_prefix
 
 QUESTIONS = ["tests/aws", "tests/function/test_secrets_manager.py"]
 MAKES = """\
-It makes two stacks of template.yaml, up to 75 secrets, four KMS keys, two roles, a rule, a queue, a topic and a bucket,
-all with names that begin with {prefix}, and removes them again; KMS deletes the keys after seven days.
+It makes two stacks of template.yaml, up to 75 secrets, four KMS keys, two roles, a rule, two queues, a topic and two
+buckets, all with names that begin with {prefix}, and removes them again; KMS deletes the keys after seven days.
 This takes up to an hour and costs about 0.10 dollars. Whoever runs it needs the rights of an administrator.
 {walk}"""
 WALKS = "It sends the user name and the password of {file} to {host}, and logs in there about ten times."
