@@ -57,11 +57,10 @@ def make_one_of_each(make: Maker) -> None:
     make.account.client("secretsmanager").create_secret(Name=f"{make.prefix}secret")
 
 
-def in_account(account: Account) -> set[tuple[str, str]]:
-    """List everything in the account, by operations and names that know nothing of the contract."""
-    return {
-        (operation, name) for service, operation, found in LISTS for name in account.pages(service, operation, found)
-    }
+def in_account(account: Account, prefix: str) -> list[str]:
+    """List everything in the account with the prefix anywhere in its name, by lists that are not the contract's."""
+    names = [name for service, operation, found in LISTS for name in account.pages(service, operation, found)]
+    return [name for name in names if prefix in name]
 
 
 def kinds(account: Account, prefix: str) -> set[str]:
