@@ -17,7 +17,11 @@ async function actions(service) {
 async function main() {
   const command = { decide, actions }[process.argv[2]];
   // The evaluator knows the condition keys of encryption contexts only by AWS's placeholder for them.
-  const input = (await text(process.stdin)).replaceAll("kms:EncryptionContext:SecretARN", "kms:EncryptionContext:${EncryptionContextKey}");
+  // It does not know that each call of a function's code has lambda:SourceFunctionArn, whatever the service, so that
+  // stands here as a key which every call may have, and which no policy of the stack's roles has otherwise.
+  const input = (await text(process.stdin))
+    .replaceAll("kms:EncryptionContext:SecretARN", "kms:EncryptionContext:${EncryptionContextKey}")
+    .replaceAll("lambda:SourceFunctionArn", "aws:SourceArn");
   const answers = [];
   for (const argument of JSON.parse(input)) answers.push(await command(argument));
   process.stdout.write(JSON.stringify(answers));
