@@ -4,12 +4,14 @@ MiniStack ignores a role's boundary and a function's subnets, so these are read 
 """
 
 import json
+import re
 from typing import Any
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
 from tools.local.aws import PROJECT, REGION, LocalAws
+from tools.local.iam import Principal, Request, Resource, decide
 from tools.local.stack import Stack
 from tools.local.translated import Resolver, translated
 
@@ -78,6 +80,52 @@ def test_the_function_runs_in_these_subnets_or_in_none(
 ) -> None:
     """The texts become lists."""
     assert resolved(plain, "Function", "VpcConfig", parameters) == config
+
+
+# What the docs ask of a platform team
+
+
+def documented(name: str) -> dict[str, Any]:
+    """Read a statement from the page on operating, for this AWS account and topic."""
+    page = (PROJECT / "docs" / "operating.md").read_text()
+    (text,) = re.findall(rf"^`{name}-statement\.json`\n\n```json\n(.*?)```$", page, re.MULTILINE | re.DOTALL)
+    statement: dict[str, Any] = json.loads(text.replace("111122223333", ACCOUNT).replace("TOPIC_ARN", TOPIC))
+    return statement
+
+
+def test_the_documented_statement_for_a_topic_is_that_of_the_stacks_own(plain: dict[str, Any]) -> None:
+    """Alarms of this account and no others."""
+    document = plain["Resources"]["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]
+
+    assert Resolver(plain, {}, {"AlarmTopic": TOPIC}).resolve(document)["Statement"] == [documented("topic")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "service", "log", "is_allowed"),
+    [
+        ("topic-key", "cloudwatch", "none", True),
+        ("topic-key", "events", "none", False),
+        ("log-key", f"logs.{REGION}", "mx-token-rotator", True),
+        ("log-key", f"logs.{REGION}", "another", False),
+        ("log-key", "logs.eu-central-1", "mx-token-rotator", False),
+    ],
+)
+def test_a_documented_statement_lets_a_service_use_a_key(
+    statement: str, service: str, log: str, *, is_allowed: bool
+) -> None:
+    """CloudWatch for a topic, and CloudWatch Logs for the function's log alone."""
+    policy = {"Version": "2012-10-17", "Statement": [documented(statement)]}
+    key = Resource(arn=KEY, account=ACCOUNT, policy=policy)
+    context = {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{log}"}
+    caller = Principal(arn=f"{service}.amazonaws.com")
+    requests = [
+        Request(action=action, resource=key, context=context) for action in ("kms:Decrypt", "kms:GenerateDataKey")
+    ]
+
+    assert decide((caller, request) for request in requests) == [is_allowed] * 2
+
+
+# A stack with all of it
 
 
 @pytest.fixture(scope="module")

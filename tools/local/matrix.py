@@ -1,8 +1,9 @@
-"""The tables of docs/security.md that say who may do what, decided by the policy evaluator."""
+"""The tables of the docs that say who may do what: decided by the policy evaluator, or made from the template."""
 
 import sys
 from collections.abc import Iterable, Mapping
 
+from tools import deployer
 from tools.local.aws import PROJECT, REGION
 from tools.local.document import placed, table
 from tools.local.iam import Context, Principal, Request, Resource, decide
@@ -244,11 +245,13 @@ def tables(permissions: Permissions) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the tables into the document; return the exit status."""
+    """Write the tables into the documents; return the exit status."""
     text = DOCUMENT.read_text()
     for name, content in tables(Permissions(EVERY_OPTION)).items():
         text = placed(text, name, content)
     DOCUMENT.write_text(text)
+    policy = deployer.rendered(deployer.policy(deployer.Target(), deployer.required(deployer.resources())))
+    deployer.DOCUMENT.write_text(placed(deployer.DOCUMENT.read_text(), "deployer", policy))
     return 0
 
 
