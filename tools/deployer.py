@@ -100,6 +100,17 @@ BUCKET = {
 """Actions for the properties of the bucket that the SAM CLI makes, by its own stack, at the first use in a Region."""
 
 
+HELP = {
+    "stack": "the stack's name",
+    "account": "its SecretPrefix, a slash, and its Environment",
+    "region": "where it may be deployed; an asterisk stands for any",
+    "account_id": "the AWS account in which it may be deployed; an asterisk stands for any",
+    "role_path": "its RolePath",
+    "boundary": "a permissions boundary that each of its roles must have",
+    "key": "its KmsKeyArn",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """The stack that may be deployed, and where; an asterisk stands for any."""
@@ -255,7 +266,8 @@ def main() -> int:
     """Print the policy for the stack that the arguments name; return the exit status."""
     parser = argparse.ArgumentParser(prog="tools.deployer", description=__doc__, allow_abbrev=False)
     for name, default in vars(Target()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", default=default)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, default=default, help=f"{HELP[name]}; {default} if not given")
     target = Target(**vars(parser.parse_args()))
     print(json.dumps(policy(target, required(resources())), indent=2))  # noqa: T201  what the command is for
     return 0
