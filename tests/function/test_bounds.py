@@ -160,6 +160,31 @@ def test_a_rejection_that_was_a_mistake_heals_at_the_next_slot(three: Deployment
     assert (healed, three.rotator.rejected()) == ([("15:00", "refreshed")] * 3, None)
 
 
+def test_tokens_that_moviexchange_lost_heal_at_the_next_slot_after_a_rejection_by_mistake(three: Deployment) -> None:
+    """All tokens die at 13:35, and for half an hour right credentials are rejected; no token is due by its age."""
+    three.fill()
+    three.clock.sleep(1800)
+    three.mx.alive.clear()
+    three.mx.token_fault = WRONG_PASSWORD
+    three.run_for(AN_HOUR / 2, each_minute=reporting(three, *BRANDS))
+    three.mx.token_fault = None
+    three.run_for(AN_HOUR, each_minute=reporting(three, *BRANDS))
+
+    assert all(three.mx.accepts(three.rotator.published(brand)) for brand in BRANDS)
+
+
+def test_the_slot_of_rejected_credentials_whose_tokens_still_work_is_one_log_in(three: Deployment) -> None:
+    """It finds out that movieXchange accepts them again, and no other client ID needs a token."""
+    three.fill()
+    three.mx.token_fault = WRONG_PASSWORD
+    three.rotator({"client_id": BRANDS[0], "force": True})
+    three.mx.token_fault = None
+    three.mx.requests.clear()
+    three.run_for(timedelta(hours=2))
+
+    assert (len(three.mx.log_ins()), three.rotator.rejected()) == (1, None)
+
+
 # Outages
 
 
@@ -175,6 +200,20 @@ def test_a_day_without_the_token_service_is_150_requests_an_hour_at_most(three: 
     three.mx.requests.clear()
     three.mx.token_fault = status(503)
     three.mx.api_fault = status(401 if api == "refuses" else 503)
+    three.run_for(A_DAY, each_minute=reporting(three, *BRANDS))
+
+    assert busiest_hour(three.mx.requests) == 3 * 12 * (1 + 2) + 4 * 3
+
+
+def test_refresh_tokens_do_not_add_to_the_requests_of_an_outage(deploying: Deploying) -> None:
+    """Nobody can read the credentials, so that each report tries the stored refresh token twice."""
+    three = deploying(CLIENT_IDS=",".join(BRANDS), KEEP_REFRESH_TOKEN="true")
+    three.mx.issues_refresh_tokens = True
+    three.fill()
+    three.clock.sleep(1800)
+    three.mx.requests.clear()
+    three.rotator.deny("GetSecretValue", "/credentials")
+    three.mx.token_fault = three.mx.api_fault = status(503)
     three.run_for(A_DAY, each_minute=reporting(three, *BRANDS))
 
     assert busiest_hour(three.mx.requests) == 3 * 12 * (1 + 2) + 4 * 3

@@ -54,8 +54,8 @@ def problem(event: object) -> str:
         ({"client_id": "Mobile", "dry_run": True}, Request(clients=[MOBILE], dry_run=True)),
         ({"client_id": "Mobile", "credentials_version": VERSION}, Request(clients=[MOBILE], trial_version=VERSION)),
         (from_queue({"credentials_changed": VERSION}), Request(clients=CLIENTS, announced_version=VERSION)),
-        (from_queue(REPORT), Request(clients=[MOBILE], rejected_version=VERSION)),
-        (from_queue(REPORT, "2"), Request(clients=[], rejected_version=VERSION)),
+        (from_queue(REPORT), Request(clients=[MOBILE], rejected_version=VERSION, tries=2)),
+        (from_queue(REPORT, "2"), Request(clients=[], rejected_version=VERSION, tries=2)),
         (from_queue({"credentials_changed": VERSION}, "3"), Request(clients=CLIENTS, announced_version=VERSION)),
         (
             from_queue({"scheduled": "2026-11-28T15:00:00Z"}),

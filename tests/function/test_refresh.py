@@ -129,19 +129,36 @@ def test_a_token_secret_that_is_marked_for_deletion_is_an_error_that_says_so(
 def test_a_token_secret_whose_key_is_denied_is_moved_to_the_stacks_key(
     hour_old: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody changed KmsKeyArn, and the function may not use the old key."""
+    """Somebody changed KmsKeyArn, and the function may not use the old key: its version is replaced."""
     monkeypatch.setenv("KMS_KEY_ARN", KEY)
     hour_old.rotator.deny("GetSecretValue", TOKEN_SECRET, message=KMS_DENIES, until="UpdateSecret")
     answer = hour_old.rotator.answer({})
 
-    assert (answer, described(hour_old.rotator, TOKEN_SECRET)["KmsKeyId"]) == (("kept", "fresh"), KEY)
+    assert (answer, described(hour_old.rotator, TOKEN_SECRET)["KmsKeyId"]) == (("refreshed", "unreadable"), KEY)
 
 
-def test_a_token_that_stays_unreadable_under_the_stacks_key_is_replaced(hour_old: Deployment) -> None:
-    """Its version stays under the old key; a new one is written under the stack's."""
-    hour_old.rotator.deny("GetSecretValue", TOKEN_SECRET, message=KMS_DENIES)
+def test_an_empty_token_secret_whose_key_is_denied_is_moved_to_the_stacks_key(deployment: Deployment) -> None:
+    """Reading an empty secret uses no key, so that only the first write finds out."""
+    deployment.rotator.deny("PutSecretValue", TOKEN_SECRET, message=KMS_DENIES, until="UpdateSecret")
+    deployment.fill()
 
-    assert hour_old.rotator.answer({}) == ("refreshed", "unreadable")
+    assert (deployment.runs[-1].outcomes[0]["reason"], len(deployment.mx.log_ins())) == ("first", 1)
+
+
+def test_a_refused_token_does_not_replace_one_that_another_run_published_meanwhile(hour_old: Deployment) -> None:
+    """Two requests by hand overlap, and movieXchange ends older tokens at a log-in."""
+    rotator, mx = hour_old.rotator, hour_old.mx
+
+    def another_run() -> Answer:
+        if len(mx.gets()) == 1:
+            client = rotator.module.secrets_manager
+            client.put_secret_value(SecretId=TOKEN_SECRET, SecretString=json.dumps(rotator.published()))
+        return status(401)()
+
+    mx.requests.clear()
+    mx.api_fault = another_run
+
+    assert rotator.answer(FORCED) == ("kept", "already replaced")
 
 
 def test_a_token_secret_that_cannot_be_moved_costs_no_log_in(hour_old: Deployment) -> None:

@@ -310,7 +310,7 @@ EACH_CALL: dict[str, Callable[[SecretsManager], object]] = {
     f"GetSecretValue of the secret {ACCOUNT}/credentials": lambda secrets: secrets.credentials(ANOTHER_VERSION),
     f"GetSecretValue of the secret {ACCOUNT}/refresh-tokens/Web": lambda secrets: secrets.stored_refresh_token(CLIENT),
     f"CreateSecret of the secret {ACCOUNT}/tokens/Web": lambda secrets: secrets.create("tokens", CLIENT),
-    f"UpdateSecret of the secret {ACCOUNT}/tokens/Web": lambda secrets: secrets.use_stack_key(CLIENT),
+    f"UpdateSecret of the secret {ACCOUNT}/tokens/Web": lambda secrets: secrets.use_stack_key("tokens", CLIENT),
     f"PutSecretValue of the secret {ACCOUNT}/tokens/Web": lambda secrets: secrets.publish(CLIENT, a_token()),
     f"PutSecretValue of the secret {ACCOUNT}/refresh-tokens/Web": lambda secrets: secrets.store_refresh_token(
         CLIENT, None
@@ -367,7 +367,7 @@ def test_a_token_secret_whose_key_is_denied_is_not_an_empty_one(code: str, messa
 
 
 @pytest.mark.parametrize(
-    "asked", [asked for asked in EACH_CALL if "GetSecretValue" not in asked or "tokens/Web" not in asked]
+    "asked", [asked for asked in EACH_CALL if "SecretValue" not in asked or "credentials" in asked]
 )
 def test_a_denied_key_is_told_with_its_remedy(asked: str) -> None:
     """The role's policy may be right, and the key's wrong."""
@@ -417,6 +417,38 @@ def test_a_refresh_token_is_not_stored_where_its_secret_cannot_be_written() -> N
     assert [operation for operation, _ in called] == ["PutSecretValue"]
 
 
+PUTS: dict[str, Callable[[SecretsManager], object]] = {
+    "tokens": lambda secrets: secrets.publish(CLIENT, a_token()),
+    "refresh-tokens": lambda secrets: secrets.store_refresh_token(CLIENT, a_refresh_token()),
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "mends"),
+    [
+        ("AccessDeniedException", "Access to KMS is not allowed", "UpdateSecret"),
+        ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.", "CreateSecret"),
+    ],
+)
+@pytest.mark.parametrize("kind", PUTS)
+def test_a_value_is_put_again_once_what_stood_in_its_way_is_mended(
+    kind: str, code: str, message: str, mends: str
+) -> None:
+    """The key is one that the function may not use any more, or somebody deleted the secret."""
+    refusal = 400, {"Error": {"Code": code, "Message": message}}
+    secrets, called = answering(lambda _: refusal if len(called) == 1 else (200, {"VersionId": ANOTHER_VERSION}))
+    PUTS[kind](secrets)
+
+    assert [operation for operation, _ in called] == ["PutSecretValue", mends, "PutSecretValue"]
+
+
+def test_a_refresh_token_whose_key_is_denied_is_none() -> None:
+    """It must not hide why it was wanted."""
+    secrets, _ = failing("AccessDeniedException", "Access to KMS is not allowed")
+
+    assert secrets.stored_refresh_token(CLIENT) is None
+
+
 def test_a_version_without_a_value_is_an_empty_secret() -> None:
     """MiniStack gives one to a secret that was created without a value; AWS gives it no version at all."""
     secrets, _ = answering(lambda _: (200, {"VersionId": ANOTHER_VERSION}))
@@ -431,7 +463,7 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 def test_a_token_secret_moves_to_the_stacks_key(key: str, sent: str) -> None:
     """An empty text means the AWS managed key (UpdateSecret's API reference)."""
     secrets, called = answering(lambda _: (200, {}), KMS_KEY_ARN=key)
-    secrets.use_stack_key(CLIENT)
+    secrets.use_stack_key("tokens", CLIENT)
 
     assert called == [("UpdateSecret", {"SecretId": f"{ACCOUNT}/tokens/Web", "KmsKeyId": sent})]
 

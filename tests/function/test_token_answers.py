@@ -302,7 +302,7 @@ def test_a_number_or_a_numeric_text_is_a_lifetime(expires_in: object, seconds: i
     assert (issued.expires_at - ISSUED_AT, warnings) == (timedelta(seconds=seconds), [])
 
 
-@pytest.mark.parametrize("expires_in", [31_622_401, "31622401", 1e308, int("9" * 400), "9" * 18, 631_138_518])
+@pytest.mark.parametrize("expires_in", [31_622_401, "31622401", 1e308, int("9" * 400), "9" * 400, 631_138_518])
 def test_a_lifetime_of_more_than_a_year_is_cut_with_a_warning(expires_in: object) -> None:
     """A token of twenty years is a mistake."""
     issued, _, warnings = grant(TOKEN | {"expires_in": expires_in})
@@ -338,7 +338,6 @@ def test_a_missing_lifetime_is_the_documented_one_with_a_warning(expires_in: obj
             "twelve hours",
             "0x10",
             "\u0661",
-            "9" * 19,
             "1_000",
             "nan",
             "inf",

@@ -98,6 +98,17 @@ def reported_outage(lived: Stack) -> None:
     lived.run(1)
 
 
+def lost_sessions(lived: Stack) -> None:
+    """Have movieXchange lose all tokens, and reject the right credentials for half an hour."""
+    lived.engine.run(HOUR)
+    lived.account.revoke()
+    lived.faults.begin(f.MX_MISTAKEN, lived.engine.now, HOUR / 2)
+    for client in CLIENTS:
+        version = lived.published(client)
+        lived.report(client, version.id if version else "")
+    lived.run(1)
+
+
 def two_at_once(lived: Stack) -> None:
     """Force tokens twice at the same time, again and again."""
     for hour in range(24):
@@ -228,7 +239,7 @@ def test_each_invariant_has_a_logic_that_breaks_it() -> None:
     assert {invariant for invariant, *_ in BROKEN} == set(Invariant)
 
 
-@pytest.mark.parametrize("scene", [*dict.fromkeys(scene for _, _, scene, _ in BROKEN), two_at_once])
+@pytest.mark.parametrize("scene", [*dict.fromkeys(scene for _, _, scene, _ in BROKEN), lost_sessions, two_at_once])
 def test_the_logic_as_it_is_survives_the_same(scene: Callable[[Stack], None]) -> None:
     """It is the breakage that is caught, and not the scene."""
     lived = Stack(1, FAIR)

@@ -14,7 +14,7 @@ import pytest
 from cfnlint.decode.cfn_yaml import load
 
 from mx_token_rotator.events import parse
-from mx_token_rotator.settings import TOKEN_SERVICES, Client, Settings
+from mx_token_rotator.settings import HOSTS, Client, Settings
 from tests.project.test_docs import anchors
 from tools.local.aws import PROJECT
 from tools.local.translated import Resolver
@@ -219,7 +219,7 @@ def test_a_choice_has_these_values() -> None:
     del choices["LogRetentionDays"]  # cfn-lint knows them
 
     assert choices == {
-        "Environment": list(TOKEN_SERVICES),
+        "Environment": list(HOSTS),
         "CreateCredentials": ["true", "false"],
         "KeepRefreshToken": ["true", "false"],
         "Dashboard": ["true", "false"],

@@ -75,7 +75,7 @@ class Invariants:
         self._changed_at = 0.0
         self._current: str | None = None
         self._labelled: tuple[str, float] | None = None
-        self._accepted_at: dict[str, float] = {}
+        self._accepted_at: dict[str, float] = {}  # since when each version has been accepted
         self._rejected_at: dict[str, float] = {}
         self._rejections: dict[str, deque[float]] = defaultdict(deque)
         self._requests: deque[float] = deque()
@@ -110,7 +110,8 @@ class Invariants:
         """Note what became of a log-in by password."""
         version = invocation.credentials_version
         if is_accepted:
-            self._accepted_at[version] = self._now
+            if self._accepted_at.get(version, float("-inf")) <= self._rejected_at.get(version, float("-inf")):
+                self._accepted_at[version] = self._now
             self._rejections[version].clear()
             invocation.accepted_log_ins.add(form["client_id"])
         else:

@@ -327,12 +327,11 @@ class Stack:
             self.engine.later(length, lambda: secret.change(self.engine.now, is_marked_for_deletion=False))
 
     def change_key(self) -> None:
-        """Deploy the stack with another key, once all tokens are published; the old one cannot be used any more."""
-        if all(map(self.published, CLIENTS)):
-            secrets = [secret for name, secret in self.store.secrets.items() if name != CREDENTIALS]
-            self.store.denied_keys |= {secret.state.key for secret in secrets}
-            self.settings = replace(self.settings, kms_key=f"key-{self.engine.now}")
-            self._by_hand()
+        """Deploy the stack with another key; the old one cannot be used any more."""
+        secrets = [secret for name, secret in self.store.secrets.items() if name != CREDENTIALS]
+        self.store.denied_keys |= {secret.state.key for secret in secrets}
+        self.settings = replace(self.settings, kms_key=f"key-{self.engine.now}")
+        self._by_hand()
 
     def revoke(self) -> None:
         """Have movieXchange end the tokens of a client ID."""

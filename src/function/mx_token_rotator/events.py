@@ -22,6 +22,7 @@ class Request:
     trial_version: str = ""  # of the credentials
     force: bool = False
     dry_run: bool = False
+    tries: int = 3  # of one log-in during an outage; two for a report, which an application repeats
 
 
 def parse(event: object, clients: Sequence[Client], account: str, now: datetime) -> Request:
@@ -57,7 +58,7 @@ def _from_queue(records: Any, clients: Sequence[Client], account: str, now: date
                 client = _client(secret.removeprefix(f"{account}/tokens/"), clients)
                 # An earlier delivery has ended a run, and an application repeats a report that was not served.
                 named = [client] if deliveries == 1 else []
-                return Request(clients=named, rejected_version=_version(version, "rejected_version"))
+                return Request(clients=named, rejected_version=_version(version, "rejected_version"), tries=2)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise RequestInvalid("The event is not one message of the queue that can be read") from None
     raise RequestInvalid("The message is neither a schedule's, nor new credentials, nor a report")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from mx_token_rotator import errors
 from mx_token_rotator.events import Request
-from mx_token_rotator.moviexchange import TRIES, Grant, MovieXchange
+from mx_token_rotator.moviexchange import Grant, MovieXchange
 from mx_token_rotator.secrets_manager import SecretsManager
 from mx_token_rotator.settings import Client, Settings
 from mx_token_rotator.tokens import AccessToken, RefreshToken
@@ -45,6 +45,12 @@ class Grants:
         except CREDENTIALS_TROUBLES as failure:
             self.stop = failure
 
+    @property
+    def is_forced(self) -> bool:
+        """Whether to log in whatever the label and the token's age are: by force, or as a scheduled retry."""
+        is_slot = is_retry_slot(self.request.scheduled_at, self.settings.check_every)
+        return self.request.force or (is_slot and self.rejected is not None and self.rejected == self.current)
+
     def obtain(self, client: Client, *, may_renew: bool) -> tuple[AccessToken, bool]:
         """Log in, or use the stored refresh token if the credentials stand in the way; return whether it was that."""
         is_renewed = False
@@ -79,10 +85,9 @@ class Grants:
     def admit(self) -> str:
         """Return the version of the credentials to log in with. Raises what forbids it."""
         version, secret = self.current, self.secrets.credentials_secret
-        may_retry = self.request.force or is_retry_slot(self.request.scheduled_at, self.settings.check_every)
         if not self.stop and version is None:
             self.stop = errors.CredentialsInvalid(f"The secret {secret} is still empty")
-        elif not self.stop and version == self.rejected and not may_retry:
+        elif not self.stop and version == self.rejected and not self.is_forced:
             seen = "was rejected, or is being tried at this moment; the first error in the log says why"
             self.stop = errors.CredentialsRejected(f"Version {version} of the secret {secret} {seen}")
         if self.stop:
@@ -96,8 +101,7 @@ class Grants:
             if version not in self.proven | {self.rejected}:
                 self.secrets.move_rejected(to=version, of=self.rejected)
                 self.rejected, self.has_labelled = version, True
-            tries = TRIES - bool(self.request.rejected_version)  # an application repeats its report
-            return self.moviexchange.log_in(client.client_id, credentials, tries=tries)
+            return self.moviexchange.log_in(client.client_id, credentials, tries=self.request.tries)
         except errors.RotatorError as error:
             is_of_client_id = error.kind == "client ID"
             self.stop = None if is_of_client_id else error
@@ -109,7 +113,7 @@ class Grants:
 
     def _renew(self, client: Client, stored: RefreshToken, trouble: errors.RotatorError) -> Grant:
         try:
-            return self.moviexchange.renew(stored)
+            return self.moviexchange.renew(stored, tries=self.request.tries)
         except errors.CredentialsRejected as refusal:
             if refusal.kind != "client ID":
                 self.secrets.store_refresh_token(client, None)

@@ -41,7 +41,11 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     run = None
     try:
         with time_limit(context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS) as seconds_left:
-            run = prepare(event, seconds_left, failures)
+            settings = Settings.parse(os.environ)
+            request = events.parse(event, settings.clients, settings.account, utc_now())
+            world = World(send=send, clock=utc_now, sleep=time.sleep, seconds_left=seconds_left, warn=logger.warning)
+            secrets = SecretsManager(secrets_manager, settings, time.sleep)
+            run = Run(request, settings, secrets, MovieXchange(settings, world), world, failures)
             outcomes.extend(run.outcomes())
             outcomes.sort(key=lambda each: each["client_id"])
     except (Exception, errors.TimeIsUp) as error:  # noqa: BLE001  a failed invocation would be delivered again
@@ -66,15 +70,6 @@ def time_limit(seconds: float) -> Iterator[Callable[[], float]]:
         yield lambda: end - time.monotonic()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def prepare(event: object, seconds_left: Callable[[], float], failures: list[errors.RotatorError]) -> Run:
-    """Wire a run for an event. Raises SettingsInvalid and RequestInvalid."""
-    settings = Settings.parse(os.environ)
-    request = events.parse(event, settings.clients, settings.account, utc_now())
-    world = World(send=send, clock=utc_now, sleep=time.sleep, seconds_left=seconds_left, warn=logger.warning)
-    secrets = SecretsManager(secrets_manager, settings, time.sleep)
-    return Run(request, settings, secrets, MovieXchange(settings, world), world, failures)
 
 
 def report(outcomes: list[Outcome], failures: list[errors.RotatorError], run: Run | None, *, is_by_hand: bool) -> None:

@@ -1,7 +1,6 @@
 """movieXchange (MX) and Vista's Digital Platform: log in, refresh, try a token, and what the answers mean."""
 
 import base64
-import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,10 +45,10 @@ class MovieXchange:
                 rejection.problem += f"; a space begins or ends {spaces} in the secret"
             raise
 
-    def renew(self, stored: RefreshToken) -> Grant:
+    def renew(self, stored: RefreshToken, *, tries: int = TRIES) -> Grant:
         """Get a token by the refresh grant (RFC 6749, section 6). Raises what `parse_grant` raises."""
         form = {"grant_type": "refresh_token", "refresh_token": stored.refresh_token}
-        return self._grant(form, TRIES, stored.client_id, stored.client_secret, stored.credentials_version)
+        return self._grant(form, tries, stored.client_id, stored.client_secret, stored.credentials_version)
 
     def verify(self, token: AccessToken, *, is_new: bool = False) -> tuple[bool | None, str]:
         """Try a token at the API, a new one harder; return the verdict, None if there is none, and what was seen."""
@@ -178,10 +177,8 @@ def jwt_expiry(token: str, now: datetime) -> datetime | None:
 
 def _seconds(expires_in: Any) -> int:  # noqa: ANN401
     """Return whole seconds from a number, or from a text that is one; 0 if it is neither."""
-    if isinstance(expires_in, str) and re.fullmatch(r"\s*[0-9]{1,18}(\.[0-9]*)?\s*", expires_in):
-        return int(float(expires_in))
-    is_number = isinstance(expires_in, int | float) and not isinstance(expires_in, bool)
-    return int(expires_in) if is_number and abs(expires_in) < math.inf else 0
+    text = "" if isinstance(expires_in, bool) else str(expires_in).strip()
+    return int(min(float(text), LONGEST_LIFETIME + 1)) if re.fullmatch(r"[0-9]+(\.[0-9]*)?(e\+[0-9]+)?", text) else 0
 
 
 def _code(document: dict[str, Any]) -> str:

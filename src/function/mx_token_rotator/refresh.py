@@ -20,6 +20,7 @@ from mx_token_rotator.transport import World
 SHORTEST_REFRESH = timedelta(minutes=14)
 LOG_IN_SECONDS = 20.0  # no log-in begins with less time left
 Outcome = dict[str, Any]  # an entry of the function's result; nothing in it is secret
+Decision = tuple[bool, str]
 
 
 def outcome(name: str | None, published: Published, what: str, why: str | errors.RotatorError) -> Outcome:
@@ -31,9 +32,7 @@ def outcome(name: str | None, published: Published, what: str, why: str | errors
     return entry | {"expires_at": token.get("expires_at"), "verified": token.get("verified")} | advice
 
 
-def decide(
-    published: Published, credentials_version: str | None, request: Request, settings: Settings, now: datetime
-) -> tuple[bool, str]:
+def decide(published: Published, current: str | None, request: Request, settings: Settings, now: datetime) -> Decision:
     """Return whether the published token is to be replaced, and the first reason that holds."""
     token = published.token
     age = now - token.issued_at if token else timedelta.max
@@ -43,11 +42,11 @@ def decide(
         return (False, "too young") if age < settings.min_token_age else (True, "rejected")
     if token is None:
         return True, "unreadable" if published.version_id or published.is_denied_by_kms else "first"
-    if token.credentials_version != credentials_version:
-        return True, "credentials changed"
     life = token.life_remaining(now)
     if life == 0 or (life <= 100 - settings.refresh_at_percent and age >= SHORTEST_REFRESH):
         return True, "expiring"
+    if token.credentials_version != current:
+        return True, "credentials changed"
     return (True, "forced") if request.force else (False, "fresh")
 
 
@@ -95,8 +94,7 @@ class Run:
             if published is None:
                 self.secrets.create("tokens", client)
             elif published.is_denied_by_kms:
-                self.secrets.use_stack_key(client)
-                published = self.secrets.published(client, now)
+                self.secrets.use_stack_key("tokens", client)
         self.published[client] = published or Published()
         self.lives[client.name] = published.token.life_remaining(now) if published and published.token else 0.0
 
@@ -104,7 +102,8 @@ class Run:
         published, token = self.published[client], self.published[client].token
         if self.request.trial_version:
             return self._try_credentials(client, token)
-        is_due, reason = decide(published, self.grants.current, self.request, self.settings, self.world.clock())
+        request = replace(self.request, force=self.grants.is_forced)
+        is_due, reason = decide(published, self.grants.current, request, self.settings, self.world.clock())
         if self.request.dry_run:
             if is_due:
                 self.grants.admit()
@@ -129,10 +128,8 @@ class Run:
         if self.published[client].text and not self.grants.stop:
             # A log-in may end the old token: find out first whether another one could be published.
             self.secrets.confirm_writable(client, self.published[client])
-        # The stored refresh token is for a token that is due by itself, not by force or for other credentials.
-        version = old.credentials_version if old else None
-        is_due, why = decide(self.published[client], version, self.request, self.settings, self.world.clock())
-        may_renew = self.settings.keep_refresh_token and is_due and why != "forced"
+        # The stored refresh token is for a token that is due by itself.
+        may_renew = self.settings.keep_refresh_token and reason not in {"forced", "credentials changed"}
         token, is_renewed = self.grants.obtain(client, may_renew=may_renew)
         verdict, seen = self.moviexchange.verify(token, is_new=True)
         is_old_better = verdict is False and old is not None and self.moviexchange.verify(old)[0] is not False
@@ -142,6 +139,11 @@ class Run:
             self.grants.accept(token.credentials_version)
         if is_old_better:
             raise errors.TokenRefused(f"{seen}; the published token stays")
+        if verdict is False:  # a run by hand at the same time may have published a better one
+            before = self.published[client].version_id
+            self._read(client)
+            if self.published[client].version_id != before:
+                return outcome(client.name, self.published[client], "kept", "already replaced")
         token = replace(token, verified=verdict)
         is_news = not token.says_the_same_as(self.published[client].token)
         if is_news:
@@ -169,6 +171,4 @@ class Run:
         has_ended = bool(verdict and old and self.moviexchange.verify(old)[0] is False)
         if has_ended:
             self._publish(client, replace(token, verified=True))
-        return outcome(
-            client.name, self.published[client], "refreshed" if has_ended else "kept", "credentials accepted"
-        )
+        return outcome(client.name, self.published[client], ("kept", "refreshed")[has_ended], "credentials accepted")

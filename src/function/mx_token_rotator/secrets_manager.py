@@ -46,20 +46,19 @@ class SecretsManager:
         description = f"movieXchange {kind} of {client.client_id}, written by mx-token-rotator alone"
         self._call("create_secret", self._name(kind, client), Description=description, Tags=listed, **key)
 
-    def use_stack_key(self, client: Client) -> None:
-        """Have a token secret encrypted under the stack's key; an empty text means the AWS managed key."""
-        self._call("update_secret", self._name("tokens", client), KmsKeyId=self._settings.kms_key)
+    def use_stack_key(self, kind: str, client: Client) -> None:
+        """Have a secret encrypted under the stack's key; an empty text means the AWS managed key."""
+        self._call("update_secret", self._name(kind, client), KmsKeyId=self._settings.kms_key)
 
     def confirm_writable(self, client: Client, published: Published) -> None:
         """Find out, without a change, whether a token could be published."""
         # With an existing version's id and value, PutSecretValue "succeeds but does nothing" (its API reference).
-        version = {"SecretString": published.text, "ClientRequestToken": published.version_id}
-        self._call("put_secret_value", self._name("tokens", client), **version)
+        self._put("tokens", client, SecretString=published.text, ClientRequestToken=published.version_id)
 
     def publish(self, client: Client, token: AccessToken) -> Published:
         """Publish a token; PutSecretValue moves AWSCURRENT and AWSPREVIOUS in one call."""
         text = json.dumps(token.document())
-        answer = self._call("put_secret_value", self._name("tokens", client), SecretString=text)
+        answer = self._put("tokens", client, SecretString=text)
         return Published(version_id=answer["VersionId"], token=token, text=text)
 
     def credentials_versions(self, announced: str) -> tuple[str | None, str | None]:
@@ -90,29 +89,32 @@ class SecretsManager:
 
     def stored_refresh_token(self, client: Client) -> RefreshToken | None:
         """Read the stored refresh token."""
-        text = self._value({"missing", "empty"}, self._name("refresh-tokens", client)).get("SecretString", "")
+        text = self._value({"missing", "empty", "key"}, self._name("refresh-tokens", client)).get("SecretString", "")
         return RefreshToken.parse(text, client_id=client.client_id)
 
     def store_refresh_token(self, client: Client, token: RefreshToken | None) -> None:
         """Store a refresh token, in a secret that is created if needed; None forgets the stored one."""
-        name, text = self._name("refresh-tokens", client), json.dumps(asdict(token) if token else {})
+        self._put("refresh-tokens", client, SecretString=json.dumps(asdict(token) if token else {}))
+
+    def _put(self, kind: str, client: Client, **version: Any) -> Any:  # noqa: ANN401
+        """Put a value; if the secret is missing or its key is denied, mend that first."""
+        name, mend = self._name(kind, client), {"missing": self.create, "key": self.use_stack_key}
         try:
-            self._call("put_secret_value", name, SecretString=text)
+            return self._call("put_secret_value", name, **version)
         except SecretsManagerFailed as failure:
-            if failure.kind != "missing":
+            if failure.kind not in mend:
                 raise
-            self.create("refresh-tokens", client)
-            self._call("put_secret_value", name, SecretString=text)
+            mend[failure.kind](kind, client)
+            return self._call("put_secret_value", name, **version)
 
     def _value(self, kinds: set[str], name: str, **version: str) -> dict[str, Any]:
         """Read a secret's value; of a failure of one of these kinds, return the kind alone."""
         try:
-            value: dict[str, Any] = self._call("get_secret_value", name, **version)
+            return dict(self._call("get_secret_value", name, **version))
         except SecretsManagerFailed as failure:
             if failure.kind not in kinds:
                 raise
             return {"kind": failure.kind}
-        return value
 
     def _name(self, kind: str, client: Client) -> str:
         return f"{self._settings.account}/{kind}/{client.name}"

@@ -8,12 +8,11 @@ from typing import Self
 
 from mx_token_rotator.errors import SettingsInvalid
 
-TOKEN_SERVICES = {
-    "production": "https://auth.moviexchange.com",
-    "staging": "https://staging-auth.moviexchange.com",
-    "sandbox": "https://auth.sandbox.vista.co",
+HOSTS = {  # of each environment: the token service and the API
+    "production": ("https://auth.moviexchange.com", "https://api.moviexchange.com"),
+    "staging": ("https://staging-auth.moviexchange.com", "https://staging-api.moviexchange.com"),
+    "sandbox": ("https://auth.sandbox.vista.co", ""),
 }
-APIS = {"production": "https://api.moviexchange.com", "staging": "https://staging-api.moviexchange.com"}
 URL = r"https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s?#]*)?"
 
 
@@ -61,8 +60,8 @@ class Settings:
                 raise SettingsInvalid(f"The environment variable {name} is {state}; it should be like {example}")
             return "" if value == "none" else value
 
-        account = read("ACCOUNT", rf".+/({'|'.join(TOKEN_SERVICES)})", "moviexchange/staging")
-        stage = account.rpartition("/")[2]
+        account = read("ACCOUNT", rf".+/({'|'.join(HOSTS)})", "moviexchange/staging")
+        token_service, _ = HOSTS[account.rpartition("/")[2]]
         clients = tuple(map(Client.parse, filter(str.strip, read("CLIENT_IDS", ".*[^, ].*", "_Website").split(","))))
         if len({each.name for each in clients}) + len({each.client_id for each in clients}) < 2 * len(clients):
             raise SettingsInvalid("ClientIds has the same name or client ID twice")
@@ -78,13 +77,13 @@ class Settings:
             keep_refresh_token=read("KEEP_REFRESH_TOKEN", "true|false", "true or false") == "true",
             kms_key=read("KMS_KEY_ARN", r"none|arn:\S+", "the ARN of a key or none"),
             secret_tags=dict(tag.strip().split("=", 1) for tag in tags.split(",") if tag),
-            auth_url=read("AUTH_URL", f"none|{URL}", "https://HOST or none").rstrip("/") or TOKEN_SERVICES[stage],
+            auth_url=read("AUTH_URL", f"none|{URL}", "https://HOST or none").rstrip("/") or token_service,
             api_url=read("API_URL", f"none|{URL}", "https://HOST/PATH or none").rstrip("/"),
         )
 
     def verification_url(self, client_secret: str) -> str:
         """Return the URL of the GET that tries a token, or an empty text if tokens are not tried."""
-        host = self.api_url or APIS.get(self.account.rpartition("/")[2], "")
+        host = self.api_url or HOSTS[self.account.rpartition("/")[2]][1]
         # Without a client secret it is Vista's Digital Platform, whose API host is the cinema chain's own.
         auto = "/mxs/reference-data/v1/cinema-chains" if client_secret else "/ocapi/v1/sites" if self.api_url else ""
         path = auto if self.verify_path == "auto" else self.verify_path
