@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test lock clean
+.PHONY: environments scanners package sbom demo faults matrix deployer-policy simulate diagrams test lock clean
 
 # Each environment keeps the requirements that it was made from, and is made again when they change.
 define environment
@@ -48,9 +48,15 @@ demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from
 faults: environments
 	@.venv/bin/python -m tools.local.survival
 
-# Decides who may do what by the policies of the template, and writes it into docs/security.md.
+# Decides who may do what by the policies of the template, and writes it into the docs.
 matrix: environments scanners
 	@PYTHONPATH=src/operator .venv/bin/python -m tools.local.matrix
+
+# Prints the IAM policy of a role that deploys the stack STACK for the account ACCOUNT; ARGUMENTS="--help" shows the rest.
+STACK := mx-token-rotator
+ACCOUNT := moviexchange/staging
+deployer-policy: .venv/made-from.txt .venv-sam/made-from.txt
+	@.venv/bin/python -m tools.deployer --stack "$(STACK)" --account "$(ACCOUNT)" $(ARGUMENTS)
 
 # Runs every check.
 test: environments scanners

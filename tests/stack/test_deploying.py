@@ -59,6 +59,7 @@ def test_without_the_archive_the_message_says_how_to_make_it(aws: LocalAws, tmp_
         (["Environment=staging"], "Parameter 'ClientIds' has no Default and was not provided"),
         (["ClientIds=_Website", "Environment=prod"], r"Parameter 'Environment' .*'production', 'staging', 'sandbox'"),
         (["ClientIds=Foo/Website"], r"Parameter 'ClientIds' .*such as Web:Foo Tickets \(Web\)"),
+        (["ClientIds=_Website", "SubnetIds=subnet-1a2b3c4d"], "SubnetIds and SecurityGroupIds go together"),
     ],
 )
 def test_a_wrong_parameter_ends_in_a_message_that_says_what_to_do(

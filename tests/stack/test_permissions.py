@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tools.local.iam import EvaluationError, Principal, Request, Resource, all_allowed, decide
-from tools.local.matrix import DOCUMENT, EVERY_OPTION, Questions, Rows, decided, rendered, tables
+from tools.local.matrix import ANY, DOCUMENT, EVERY_OPTION, INTERFACES, Questions, Rows, decided, rendered, tables
 from tools.local.permissions import (
     ANYTHING,
     KEY_POLICY,
@@ -63,6 +63,10 @@ CALLERS = {
     "write the function's log":                                                           "yes  no   no   no   no   no",
     "write another log":                                                                  "no   no   no   no   no   no",
     "use a role of the stack":                                                            "no   no   no   no   no   no",
+    "attach the function to subnets, called by Lambda":                                   "yes  no   no   no   no   no",
+    "the same, called by the function's code":                                            "no   no   no   no   no   no",
+    "the same in another Region":                                                         "no   no   no   no   no   no",
+    "publish or subscribe to the stack's topic, or change it":                            "no   no   no   no   no   no",
 }
 TAGS = {
     # The columns: no tag, an empty tag, the tag _We, the tag _Website,
@@ -73,17 +77,20 @@ TAGS = {
 }
 SERVICES = {
     # The columns: the rules CredentialsChanged and TokenRejected, another rule, another account's rule,
-    # a schedule of the account, another account's schedule, a function of the account.
-    "send to the queue":       "yes  yes  no   no   no   no   no",
-    "use the function's role": "no   no   no   no   no   no   yes",
-    "use the schedule's role": "no   no   no   no   yes  no   no",
-    "invoke the function":     "no   no   no   no   no   no   no",
-    "read a secret":           "no   no   no   no   no   no   no",
-    "use the key":             "no   no   no   no   no   no   no",
+    # a schedule of the account, another account's schedule, a function of the account,
+    # an alarm of the account, another account's alarm.
+    "send to the queue":            "yes  yes  no   no   no   no   no   no   no",
+    "use the function's role":      "no   no   no   no   no   no   yes  no   no",
+    "use the schedule's role":      "no   no   no   no   yes  no   no   no   no",
+    "invoke the function":          "no   no   no   no   no   no   no   no   no",
+    "read a secret":                "no   no   no   no   no   no   no   no   no",
+    "use the key":                  "no   no   no   no   no   no   no   no   no",
+    "publish to the stack's topic": "no   no   no   no   no   no   no   yes  no",
+    "publish to another topic":     "no   no   no   no   no   no   no   no   no",
 }
 # fmt: on
 
-SERVICES_ASKED = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
+SERVICES_ASKED = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sns", "sqs", "sts")
 STAGE = "secretsmanager:VersionStage"
 ANYBODY = {
     "Version": "2012-10-17",
@@ -144,19 +151,44 @@ def test_no_action_is_allowed_that_the_table_does_not_name(
     merged = {key: value for request in granted for key, value in request.context.items()}
     stages = {request.context.get(STAGE, "AWSCURRENT") for request in granted} or {"AWSCURRENT"}
 
-    assert all_allowed(
+    allowed = all_allowed(
         list(permissions.callers.values())[column],
-        [*permissions.resources.values(), Resource(arn="*", account=ACCOUNT_ID)],
+        [*permissions.resources.values(), ANY],
         SERVICES_ASKED,
         [{**merged, STAGE: stage} for stage in stages],
-    ) - ALLOWED_TO_ALL == {(request.action, request.resource.arn) for request in granted}
+    )
+
+    assert allowed - ALLOWED_TO_ALL == {
+        (request.action, request.resource.arn)
+        for request in granted
+        if request.action.partition(":")[0] in SERVICES_ASKED
+    }
 
 
-def test_without_a_key_of_ones_own_nobody_has_a_permission_of_kms(questions: Questions) -> None:
+def test_of_ec2_only_these_actions_are_in_a_policy(permissions: Permissions) -> None:
+    """It has 800 actions, and none is allowed by an asterisk."""
+    statements = [
+        statement
+        for caller in list(permissions.callers.values())[:-1]
+        for policy in caller.policies
+        for statement in policy["Statement"]
+    ]
+    listed = [each["Action"] if isinstance(each["Action"], list) else [each["Action"]] for each in statements]
+    actions = {action for each in listed for action in each if action.startswith(("ec2:", "*"))}
+
+    assert actions == {f"ec2:{action}" for action in INTERFACES}
+
+
+@pytest.mark.parametrize(
+    ("option", "service"), [("KmsKeyArn", "kms"), ("SubnetIds", "ec2")], ids=["no key of one's own", "no VPC"]
+)
+def test_without_an_option_nobody_has_its_permissions(questions: Questions, option: str, service: str) -> None:
     """The other permissions are the same."""
-    plain = Permissions({})
+    plain = Permissions({name: value for name, value in EVERY_OPTION.items() if name != option})
     expected = {
-        row: ("no",) * 6 if any(request.action.startswith("kms:") for request in requests) else cells(CALLERS)[row]
+        row: ("no",) * 6
+        if any(request.action.startswith(f"{service}:") for request in requests)
+        else cells(CALLERS)[row]
         for row, requests in questions.for_callers().items()
     }
 
@@ -165,7 +197,10 @@ def test_without_a_key_of_ones_own_nobody_has_a_permission_of_kms(questions: Que
 
 def test_only_these_resources_of_the_stack_give_permissions(permissions: Permissions) -> None:
     """SAM adds no role, policy or permission of its own, and no role has a managed policy."""
-    assert permissions.sources == {"FunctionRole", "QueuePolicy", "ReaderPolicy", "ScheduleRole"}
+    assert permissions.sources == {
+        *("FunctionRole", "ScheduleRole", "ReaderPolicy"),
+        *("QueuePolicy", "AlarmTopicPolicy"),
+    }
 
 
 def test_the_docs_have_the_tables_that_the_policies_amount_to(permissions: Permissions) -> None:

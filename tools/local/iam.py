@@ -58,16 +58,29 @@ def decide(requests: Iterable[tuple[Principal, Request]]) -> list[bool]:
     return [answer["decision"] == "Allowed" for answer in answers]
 
 
+def kinds(actions: Iterable[str]) -> dict[str, str]:
+    """Return of each action whether AWS decides on it "with a resource", "without a resource", or it is "unknown"."""
+    asked = list(actions)
+    return dict(zip(asked, _evaluate("kinds", asked), strict=True))
+
+
 def all_allowed(
     principal: Principal, resources: Iterable[Resource], services: Sequence[str], contexts: Iterable[Context]
 ) -> set[tuple[str, str]]:
-    """Return each action of these services, with a resource's ARN, that is allowed in any of the contexts.
+    """Return each action of these services, with a resource's ARN, that is allowed in any of the contexts."""
+    of_services = [action for actions in _evaluate("actions", services) for action in actions]
+    return allowed(principal, resources, of_services, contexts)
+
+
+def allowed(
+    principal: Principal, resources: Iterable[Resource], actions: Iterable[str], contexts: Iterable[Context]
+) -> set[tuple[str, str]]:
+    """Return each of these actions, with a resource's ARN, that is allowed in any of the contexts.
 
     A context key that an action does not have is left out, and so are resources that the action does not apply to.
     """
     requests = [
         Request(action=action, resource=resource, context=context)
-        for actions in _evaluate("actions", services)
         for action in actions
         for resource in resources
         for context in contexts
