@@ -76,7 +76,6 @@ def controls(stack: Deployed) -> dict[str, bool | None]:
         "CloudWatch.16": stack.each("Logs::LogGroup", lambda it: int(it["RetentionInDays"]) >= 365),
         "CloudWatch.17": stack.each("CloudWatch::Alarm", lambda it: it.get("ActionsEnabled", True)),
         "EventBridge.2, EventBridge.3, EventBridge.4": None if not stack.of("Events::EventBus") else False,
-        "EventSchemas.1": stack.each("EventSchemas::Registry", tagged),
         "IAM.1, IAM.21": all(":*" not in str(it["Action"]) for it in stack.allowed("IAM::ManagedPolicy")),
         "IAM.24": stack.each("IAM::Role", tagged),
         "KMS.1, KMS.2": all(it["Resource"] != "*" for it in statements if "kms:" in str(it["Action"])),

@@ -144,30 +144,35 @@ HISTORY = [
     event("DeleteResourcePolicy", "admin", CREDENTIALS),
     event("ExecuteChangeSet", "pipeline", {"stackName": "mx-token-rotator", "changeSetName": "samcli-deploy1"}),
     event("UpdateFunctionCode20150331v2", "admin", {"functionName": "mx-token-rotator"}),
+    event("AssumeRole", "app", {"roleArn": "role/reader", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
     event("TagRole", "admin", {"roleName": "app", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
 ]
 STAND_IN = """#!{python}
-import json, sys
+import json, os, sys
 import jmespath
+region = f"{{os.environ['AWS_REGION']}}: " if "AWS_REGION" in os.environ else ""
 arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 wanted = arguments["--lookup-attributes"].removeprefix("AttributeKey=EventName,AttributeValue=")
 found = [each for each in json.load(open({history!r})) if each["EventName"] == wanted]
 for row in jmespath.search(arguments["--query"], {{"Events": found}}):
-    print("\\t".join(row))
+    print("\\t".join([*row[:-1], region + row[-1]]))
 """
 
 
 @pytest.mark.parametrize(
     ("begins", "found"),
     [
-        ("who GetSecretValue moviexchange/staging/credentials", ["GetSecretValue by snoop", "GetSecretValue by liar"]),
-        ("who GetSecretValue moviexchange/staging/tokens", ["GetSecretValue by website"]),
+        (
+            "who_called GetSecretValue moviexchange/staging/credentials",
+            ["GetSecretValue by snoop", "GetSecretValue by liar"],
+        ),
+        ("who_called GetSecretValue moviexchange/staging/tokens", ["GetSecretValue by website"]),
         (
             "for event in PutSecretValue",
             ["PutSecretValue by owner", "UpdateSecretVersionStage by owner", "DeleteResourcePolicy by admin"],
         ),
         ("for event in CreateChangeSet", ["ExecuteChangeSet by pipeline", "UpdateFunctionCode20150331v2 by admin"]),
-        ("AWS_DEFAULT_REGION=us-east-1", ["TagRole by admin"]),
+        ("for event in AssumeRole", ["AssumeRole by app", "us-east-1: TagRole by admin"]),
     ],
 )
 def test_the_documented_search_finds_who_it_was(begins: str, found: list[str], tmp_path: Path) -> None:
@@ -176,7 +181,7 @@ def test_the_documented_search_finds_who_it_was(begins: str, found: list[str], t
     aws = tmp_path / "aws"
     aws.write_text(STAND_IN.format(python=sys.executable, history=str(tmp_path / "history.json")))
     aws.chmod(0o755)
-    (define,) = (each for each in blocks() if each.startswith("who() {"))
+    (define,) = (each for each in blocks() if each.startswith("who_called() {"))
     (search,) = (each for each in blocks() if each.startswith(begins))
     done = subprocess.run(  # noqa: S603  the page's own commands
         ["/bin/bash", "-euc", define.replace("START", "2026-11-01") + search],
