@@ -144,6 +144,7 @@ HISTORY = [
     event("DeleteResourcePolicy", "admin", CREDENTIALS),
     event("ExecuteChangeSet", "pipeline", {"stackName": "mx-token-rotator", "changeSetName": "samcli-deploy1"}),
     event("UpdateFunctionCode20150331v2", "admin", {"functionName": "mx-token-rotator"}),
+    event("PutRolePolicy", "admin", {"roleName": "mx-token-rotator-FunctionRole-1A2B3C", "policyName": "more"}),
     event("AssumeRole", "app", {"roleArn": "role/reader", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
     event("TagRole", "admin", {"roleName": "app", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
 ]
@@ -171,7 +172,14 @@ for row in jmespath.search(arguments["--query"], {{"Events": found}}):
             "for event in PutSecretValue",
             ["PutSecretValue by owner", "UpdateSecretVersionStage by owner", "DeleteResourcePolicy by admin"],
         ),
-        ("for event in CreateChangeSet", ["ExecuteChangeSet by pipeline", "UpdateFunctionCode20150331v2 by admin"]),
+        (
+            "for event in CreateChangeSet",
+            [
+                "ExecuteChangeSet by pipeline",
+                "UpdateFunctionCode20150331v2 by admin",
+                "us-east-1: PutRolePolicy by admin",
+            ],
+        ),
         ("for event in AssumeRole", ["AssumeRole by app", "us-east-1: TagRole by admin"]),
     ],
 )
