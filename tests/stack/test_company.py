@@ -185,7 +185,10 @@ def test_cloudwatch_may_publish_to_the_stacks_topic(strict: Stack) -> None:
     assert (statement["Principal"], statement["Resource"], statement["Condition"], "KmsMasterKeyId" in attributes) == (
         {"Service": "cloudwatch.amazonaws.com"},
         topic,
-        {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"}},
+        {
+            "StringEquals": {"aws:SourceAccount": ACCOUNT},
+            "ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*"},
+        },
         False,
     )
 
