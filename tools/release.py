@@ -58,10 +58,8 @@ def without_sam(template: str) -> str:
 
     The function's lines make way for what SAM makes of them; all others stay as they are, with their comments.
     """
-    resources = plain(template)["Resources"]
-    made = {
-        name: each for name, each in resources.items() if name not in loads(template)["Resources"].keys() - {"Function"}
-    }
+    written = loads(template)["Resources"].keys() - {"Function"}
+    made = {name: each for name, each in plain(template)["Resources"].items() if name not in written}
     lines = yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=sys.maxsize).splitlines()
     function = "".join(f"  {line}\n" for line in lines)
     template = re.sub(r"^  Function:\n(?: {4}.*\n)+", lambda _: function, template, count=1, flags=re.MULTILINE)

@@ -16,7 +16,9 @@ NAMES = {
     for name in [*MODULES, *(tomllib.loads(path.read_text())["project"]["name"] for path in PYPROJECTS)]
 }
 INSTALLER = re.compile(r"\b(?:pip3?|pipx|uv|uvx|poetry|pdm|conda)\b((?: +[^\s`|;&]+)+)")
-REQUIREMENT = re.compile(rf"^ *({'|'.join(NAMES).replace('-', '[-_.]')}) *(?:[=<>~!]=|[<>]).*$", re.MULTILINE | re.IGNORECASE)
+REQUIREMENT = re.compile(
+    rf"^ *({'|'.join(NAMES).replace('-', '[-_.]')}) *(?:[=<>~!]=|[<>]).*$", re.MULTILINE | re.IGNORECASE
+)
 
 
 def from_an_index(text: str) -> list[str]:
