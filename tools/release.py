@@ -64,7 +64,7 @@ def without_sam(template: str) -> str:
     function = "".join(f"  {line}\n" for line in lines)
     template = re.sub(r"^  Function:\n(?: {4}.*\n)+", lambda _: function, template, count=1, flags=re.MULTILINE)
     template = re.sub(r"^Transform: .*\n", "", template, count=1, flags=re.MULTILINE)
-    return template.replace("\nConditions:\n", f"{CODE_PARAMETERS}\nConditions:\n", 1)
+    return template.replace("\nParameters:\n", f"\nParameters:\n{CODE_PARAMETERS}", 1)
 
 
 def with_links(template: str, repository: str, version: str) -> str:
