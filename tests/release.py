@@ -1,12 +1,16 @@
-"""What somebody does with a fresh clone: makes a release, and synthesizes the CDK recipe with it."""
+"""What somebody does with a fresh clone: makes a release, and uses the recipes with it."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from tools.local.aws import PROJECT
+from tools.local.aws import PROJECT, REGION
+from tools.local.translated import ACCOUNT_ID
 
 ENVIRONMENTS = (".venv", ".venv-sam")
 
@@ -25,7 +29,7 @@ def make(folder: Path, *arguments: str, umask: int = 0o022) -> None:
 
 def clone(folder: Path) -> Path:
     """Copy the project as if it had just been cloned."""
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "dist")
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "dist", "node_modules", "cdk.out")
     shutil.copytree(PROJECT, folder, copy_function=shutil.copyfile, ignore=ignored)
     return folder
 
@@ -51,3 +55,14 @@ def synthesize(release: Path) -> Path:
         check=True,
     )
     return made
+
+
+def reader_statements(secret: str) -> list[dict[str, Any]]:
+    """Return the statements of the written-out policy as docs/security.md has them for a stack without a KMS key."""
+    page = (PROJECT / "docs" / "security.md").read_text()
+    (policy,) = re.findall(r"^`reader-policy\.json`\n\n```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    samples = {"moviexchange/staging/tokens/_Website": secret, "eu-west-1": REGION, "111122223333": ACCOUNT_ID}
+    for sample, value in samples.items():
+        policy = policy.replace(sample, value)
+    read, report, _ = json.loads(policy)["Statement"]
+    return [read, report]

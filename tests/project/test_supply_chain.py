@@ -33,7 +33,8 @@ def files() -> list[Path]:
     """Return the files of a checkout that are text."""
     places = [path for path in PROJECT.iterdir() if path.name in {".ci", ".github"} or path.name[0] != "."]
     found = [path for place in places if place.name != "dist" for path in [place, *place.rglob("*")]]
-    return [path for path in found if path.is_file() and path.suffix != ".pyc"]
+    made = {"__pycache__", "node_modules", "cdk.out", ".terraform"}
+    return [path for path in found if path.is_file() and not made & {*path.parts}]
 
 
 def test_no_text_has_one_of_our_names_fetched_from_an_index() -> None:

@@ -17,9 +17,8 @@ from zipfile import ZipFile
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
-from mx_token_rotator_operator.stack import reader_policy
 from tests.project.test_structure import VERSION
-from tests.release import synthesize
+from tests.release import reader_statements, synthesize
 from tools.local.aws import PROJECT, REGION, LocalAws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import Stack
@@ -110,6 +109,16 @@ def synthesized(release: Path) -> Path:
     return synthesize(release)
 
 
+def test_the_cdk_that_is_tested_is_the_one_that_the_recipe_installs() -> None:
+    """In the same range of versions."""
+    recipe, tested = (
+        json.loads((PROJECT / folder / "package.json").read_text())["dependencies"]
+        for folder in ("examples/cdk", "requirements/cdk")
+    )
+
+    assert tested.items() <= recipe.items()
+
+
 def of_cdk(folder: Path, stack: str, kind: str = "template") -> dict[str, Any]:
     """Read what the CDK wrote for a stack."""
     document: dict[str, Any] = json.loads((folder / f"{stack}.{kind}.json").read_text())
@@ -144,16 +153,7 @@ def test_the_role_of_an_application_has_the_readers_statements(synthesized: Path
     (policy,) = (each["Properties"]["PolicyDocument"] for each in resources if each["Type"] == "AWS::IAM::Policy")
     resolved = Resolver({"Parameters": {}}, {}, {}).resolve(policy)
 
-    assert listed(resolved) == listed(reader_policy("brands/uk/staging", "_Website", REGION, ACCOUNT_ID, None))
-
-
-def listed(policy: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a policy's statements, with every action and resource in a list."""
-    alone = ("Action", "Resource")
-    return [
-        each | {key: [each[key]] if isinstance(each[key], str) else each[key] for key in alone}
-        for each in policy["Statement"]
-    ]
+    assert resolved["Statement"] == reader_statements("brands/uk/staging/tokens/_Website")
 
 
 def bootstrap(stack: Stack) -> None:
