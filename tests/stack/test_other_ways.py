@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,8 @@ from tools.local.stack import Stack
 from tools.local.translated import ACCOUNT_ID, Resolver
 
 DOCS = (PROJECT / "docs" / "operating.md").read_text()
+CDK = PROJECT / ".node-cdk" / "node_modules" / "aws-cdk" / "bin" / "cdk"
+NODE = str(Path(sys.executable).parent / "node")
 BUCKET = "code-of-a-company"
 
 
@@ -34,9 +37,10 @@ def documented(section: str) -> list[list[str]]:
     return [shlex.split(line) for line in block.replace("CODE_BUCKET", BUCKET).replace("RELEASE", VERSION).splitlines()]
 
 
-def run(stack: Stack, folder: Path, command: list[str]) -> None:
-    """Run a command in a folder, with the emulated account."""
-    subprocess.run(command, cwd=folder, env=stack.aws.environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own
+def run(stack: Stack, folder: Path, command: list[str], **settings: str) -> None:
+    """Run a command in a folder, with the emulated account and some variables more."""
+    environment = stack.aws.environment | settings
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  our own
 
 
 def deploy(stack: Stack, release: Path, **parameters: str) -> None:
@@ -119,10 +123,10 @@ def test_the_cdk_that_is_tested_is_the_one_that_the_recipe_installs() -> None:
     assert tested.items() <= recipe.items()
 
 
-def of_cdk(folder: Path, stack: str, kind: str = "template") -> dict[str, Any]:
-    """Read what the CDK wrote for a stack."""
-    document: dict[str, Any] = json.loads((folder / f"{stack}.{kind}.json").read_text())
-    return document
+def of_cdk(folder: Path, stack: str) -> dict[str, Any]:
+    """Read the template that the CDK wrote for a stack."""
+    template: dict[str, Any] = json.loads((folder / f"{stack}.template.json").read_text())
+    return template
 
 
 def test_the_cdk_makes_a_stack_for_each_account(synthesized: Path) -> None:
@@ -164,19 +168,17 @@ def bootstrap(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module")
-def from_cdk(aws: LocalAws, account_at_mx: MovieXchangeStandIn, synthesized: Path) -> Stack:
-    """Deploy one of the synthesized stacks as `cdk deploy` does: first its files, then its template."""
+def from_cdk(
+    aws: LocalAws, account_at_mx: MovieXchangeStandIn, synthesized: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Stack:
+    """Deploy one of the synthesized stacks with `cdk deploy`, and fill its credentials."""
     hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
     stack = Stack(aws, hosts | {"SecretPrefix": "brands/uk"}, "mx-token-rotator-uk-staging")
     bootstrap(stack)
-    for file in of_cdk(synthesized, stack.name, "assets")["files"].values():
-        (place,) = file["destinations"].values()
-        bucket = place["bucketName"].replace("${AWS::AccountId}", ACCOUNT_ID).replace("${AWS::Region}", REGION)
-        stack.client("s3").upload_file(str(synthesized / file["source"]["path"]), bucket, place["objectKey"])
-    template = f"{stack.name}.template.json"
-    command = ["aws", "cloudformation", "deploy", "--stack-name", stack.name, "--template-file", template]
-    overrides = [f"{name}={value}" for name, value in hosts.items()]
-    run(stack, synthesized, [*command, "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", *overrides])
+    overrides = [word for name, value in hosts.items() for word in ("--parameters", f"{name}={value}")]
+    command = [NODE, str(CDK), "deploy", stack.name, "--app", str(synthesized), *overrides]
+    silent = [*command, "--require-approval", "never", "--no-notices"]
+    run(stack, synthesized, silent, CDK_DISABLE_CLI_TELEMETRY="true", HOME=str(tmp_path_factory.mktemp("home")))
     stack.replace_credentials(account_at_mx.credentials())
     return stack
 
