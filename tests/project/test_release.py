@@ -148,6 +148,15 @@ def test_each_alarm_links_to_the_docs_of_its_version(linked: dict[str, str]) -> 
     assert {name: text.count(page) for name, text in linked.items()} == dict.fromkeys(linked, 1)
 
 
+def test_make_passes_on_the_code_host() -> None:
+    """As the workflow names it. Make only prints what it would run."""
+    made = ["--old-file", ".venv/made-from.txt", "--old-file", ".venv-sam/made-from.txt"]
+    command = ["make", "--dry-run", *made, "release", f"REPOSITORY={CODE_HOST}"]
+    printed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout  # noqa: S603  our own
+
+    assert printed.splitlines()[-1].split()[-2:] == ["tools.release", CODE_HOST]
+
+
 def test_the_alarms_name_the_page_if_nobody_knows_the_code_host(release: Path) -> None:
     """As in the source."""
     source = (PROJECT / "template.yaml").read_text()
