@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom demo faults matrix simulate diagrams test test-aws test-aws-clean stand-in lock clean
+.PHONY: environments scanners package sbom release audit demo faults matrix deployer-policy simulate diagrams test test-aws test-aws-clean stand-in lock clean
 
 # Each environment keeps the requirements that it was made from, and is made again when they change.
 define environment
@@ -18,16 +18,21 @@ $(eval $(call environment,.venv-local,local))
 $(eval $(call environment,.venv-emulator,emulator))
 $(eval $(call environment,.venv-sam,sam))
 $(eval $(call environment,.venv-checkov,checkov))
+$(eval $(call environment,.venv-audit,audit))
 
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
-.node/made-from.json: requirements/node/package-lock.json .venv/made-from.txt
-	@echo "Making .node from requirements/node"
-	@rm -rf .node && mkdir .node && cp requirements/node/package.json requirements/node/package-lock.json .node
-	@$(NPM) ci --prefix .node > .node/npm.log 2>&1 || { cat .node/npm.log; exit 1; }
-	@cp requirements/node/package-lock.json $@
+define node_environment
+$(1)/made-from.json: requirements/$(2)/package-lock.json .venv/made-from.txt
+	@echo "Making $(1) from requirements/$(2)"
+	@rm -rf $(1) && mkdir $(1) && cp requirements/$(2)/package.json requirements/$(2)/package-lock.json $(1)
+	@$$(NPM) ci --prefix $(1) > $(1)/npm.log 2>&1 || { cat $(1)/npm.log; exit 1; }
+	@cp requirements/$(2)/package-lock.json $$@
+endef
+$(eval $(call node_environment,.node,node))
+$(eval $(call node_environment,.node-cdk,cdk))
 
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
-scanners: .venv-checkov/made-from.txt .node/made-from.json
+scanners: .venv-checkov/made-from.txt .node/made-from.json .node-cdk/made-from.json
 
 # Builds dist/function.zip for `sam deploy`, with Python 3.11 and pip alone: the same bytes from the same commit.
 package:
@@ -40,6 +45,16 @@ sbom: .venv/made-from.txt
 	@.venv/bin/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) src/function/requirements.txt
 	@echo $(SBOM)
 
+# Writes a release into dist/: the archive, a template without SAM, the wheels and their digests. The workflow gives the
+# address of the code host, to which the alarms then link.
+REPOSITORY :=
+release: .venv/made-from.txt .venv-sam/made-from.txt sbom
+	@.venv/bin/python -m tools.release $(REPOSITORY)
+
+# Asks PyPI for known vulnerabilities of what ships, and of what the packages and their tests use.
+audit: .venv-audit/made-from.txt
+	@.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement src/function/requirements.txt --requirement requirements/dev.txt
+
 # Shows the product at work, on an emulated AWS.
 demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 	@.venv-local/bin/python -m tools.local.demo
@@ -48,9 +63,15 @@ demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from
 faults: environments
 	@.venv/bin/python -m tools.local.survival
 
-# Decides who may do what by the policies of the template, and writes it into docs/security.md.
+# Decides who may do what by the policies of the template, and writes it into the docs.
 matrix: environments scanners
 	@PYTHONPATH=src/operator .venv/bin/python -m tools.local.matrix
+
+# Prints the IAM policy of a role that deploys the stack STACK for the account ACCOUNT; ARGUMENTS="--help" shows the rest.
+STACK := mx-token-rotator
+ACCOUNT := moviexchange/staging
+deployer-policy: .venv/made-from.txt .venv-sam/made-from.txt
+	@.venv/bin/python -m tools.deployer --stack "$(STACK)" --account "$(ACCOUNT)" $(ARGUMENTS)
 
 # Runs every check.
 test: environments scanners
@@ -89,7 +110,9 @@ lock: .venv/made-from.txt
 	$(LOCK) --group emulator --output-file requirements/emulator.txt
 	$(LOCK) --group sam --output-file requirements/sam.txt
 	$(LOCK) --group checkov --output-file requirements/checkov.txt
+	$(LOCK) --group audit --output-file requirements/audit.txt
 	$(NPM) update --package-lock-only --prefix requirements/node
+	$(NPM) update --package-lock-only --prefix requirements/cdk
 
 clean:
-	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .node .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .venv-audit .node .node-cdk .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

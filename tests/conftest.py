@@ -2,10 +2,12 @@
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
 
+from tests.release import make_release
 from tools.contract.account import new_prefix
 from tools.local.aws import LocalAws, local_aws
 from tools.local.mx import MovieXchangeStandIn
@@ -86,3 +88,9 @@ def aws() -> Iterator[LocalAws]:
     """Run MiniStack for as long as this process tests."""
     with local_aws() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a release, and return the folder with its files."""
+    return make_release(tmp_path_factory.mktemp("release") / "clone")

@@ -37,6 +37,14 @@ def fill(folder: Path) -> None:
     shutil.copytree(SOURCE / "mx_token_rotator", folder / "mx_token_rotator")
 
 
+def entry(name: str) -> ZipInfo:
+    """Return an archive's entry that keeps nothing of the machine: of 1980, readable, and not compressed."""
+    info = ZipInfo(name)
+    info.create_system = 3  # Unix: on Windows it would be another one
+    info.external_attr = 0o100644 << 16
+    return info
+
+
 def pack(folder: Path, archive: Path) -> None:
     """Write what runs of a folder into an archive, which is replaced only when it is complete."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -45,10 +53,7 @@ def pack(folder: Path, archive: Path) -> None:
     with ZipFile(unfinished, "w") as packed:
         for name in names:
             if SHIPPED.fullmatch(name) and not NEVER_RUN.fullmatch(name):
-                entry = ZipInfo(name)  # of 1980, and not compressed
-                entry.create_system = 3  # Unix: on Windows it would be another one
-                entry.external_attr = 0o100644 << 16
-                packed.writestr(entry, (folder / name).read_bytes())
+                packed.writestr(entry(name), (folder / name).read_bytes())
     unfinished.replace(archive)
 
 

@@ -28,6 +28,7 @@ VARIABLES = {
     "SECRET_TAGS": "none",
     "AUTH_URL": "none",
     "API_URL": "none",
+    "MOVIEXCHANGE_PROXY": "none",
 }
 """What the stack sets with its defaults and one client ID."""
 
@@ -138,13 +139,17 @@ class MovieXchange:
     token_fault: Callable[[], Answer | None] | None = None
     api_fault: Callable[[], Answer | None] | None = None
     requests: list[Sent] = field(default_factory=list)
+    proxies: set[str] = field(default_factory=set)
     issued: int = 0
     alive: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     """The access tokens that were not ended: their client IDs, and when they expire."""
     refresh_tokens: set[str] = field(default_factory=set)
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, proxy: str = ""
+    ) -> Answer:
         """Answer one request."""
+        self.proxies.add(proxy)
         self.requests.append(Sent(self.clock.now, method, url, dict(headers), dict(form or {})))
         fault, own = (self.token_fault, self._issue) if form else (self.api_fault, self._judge)
         answer = (fault() if fault else None) or own(self.requests[-1])

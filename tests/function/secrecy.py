@@ -208,7 +208,7 @@ CASES = [
         Case(f"a secret as {variable}", SETTINGS_INVALID, variables={variable: PASSWORD})
         for variable in (
             *("CHECK_EVERY", "REFRESH_AT_PERCENT", "MIN_TOKEN_AGE_SECONDS", "VERIFY_PATH", "KEEP_REFRESH_TOKEN"),
-            *("KMS_KEY_ARN", "SECRET_TAGS", "AUTH_URL", "API_URL"),
+            *("KMS_KEY_ARN", "SECRET_TAGS", "AUTH_URL", "API_URL", "MOVIEXCHANGE_PROXY"),
         )
     ),
 ]

@@ -353,7 +353,7 @@ def test_wrong_settings_are_counted(
     assert ("TokenRefreshFailed", f"Account={counted}, Error=SettingsInvalid") in metrics(running.runs[-1].printed)
 
 
-def break_down(*_: object) -> object:
+def break_down(*_: object, **__: object) -> object:
     """Fail with a text that could be a secret."""
     raise ValueError("canary")
 
@@ -384,7 +384,7 @@ def test_the_text_of_a_defect_appears_nowhere(
 def test_a_defect_costs_one_client_id_its_token(three: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are served."""
 
-    def send(method: str, url: str, headers: dict[str, str], form: dict[str, str] | None) -> object:
+    def send(method: str, url: str, headers: dict[str, str], form: dict[str, str] | None, **_: str) -> object:
         return break_down() if form and form["client_id"] == "Brand-A" else three.mx.send(method, url, headers, form)
 
     three.schedule()
@@ -555,6 +555,14 @@ def test_a_request_that_cannot_be_understood_rings_no_alarm(running: Deployment)
     running.rotator({"client_id": "mistyped"})
 
     assert set(metrics(running.rotator.printed)) == {("TokenRefreshFailed", f"Account={ACCOUNT}, Error=RequestInvalid")}
+
+
+def test_moviexchange_is_called_through_the_proxy(deploying: Callable[..., Deployment]) -> None:
+    """The token service and the API."""
+    deployment = deploying(MOVIEXCHANGE_PROXY="http://proxy.example.com:3128")
+    deployment.fill()
+
+    assert (len(deployment.mx.requests), deployment.mx.proxies) == (2, {"http://proxy.example.com:3128"})
 
 
 # Log lines

@@ -437,7 +437,7 @@ def test_a_client_id_that_ends_every_run_leaves_the_others_their_turn(
 ) -> None:
     """A server's error that one client ID always gets stops the log-ins of a run, but not those of all runs."""
 
-    def send(method: str, url: str, headers: dict[str, str], form: dict[str, str] | None) -> Answer:
+    def send(method: str, url: str, headers: dict[str, str], form: dict[str, str] | None, **_: str) -> Answer:
         is_odd = form and form["client_id"] == "Brand-A"
         return Answer(host="", status=500) if is_odd else three.mx.send(method, url, headers, form)
 

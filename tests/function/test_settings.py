@@ -33,6 +33,7 @@ def test_the_stacks_defaults_are_accepted() -> None:
         secret_tags={},
         auth_url="https://staging-auth.moviexchange.com",
         api_url="",
+        proxy="",
     )
 
 
@@ -50,6 +51,7 @@ def test_every_variable_can_be_set() -> None:
         "SECRET_TAGS": "Team=Web,Filter=a=b,Empty=",
         "AUTH_URL": "http://127.0.0.1:8080/",
         "API_URL": "https://vwc.example.com/WSVistaWebClient/",
+        "MOVIEXCHANGE_PROXY": "http://proxy.example.com:3128",
     }
 
     assert Settings.parse(variables) == Settings(
@@ -64,6 +66,7 @@ def test_every_variable_can_be_set() -> None:
         secret_tags={"Team": "Web", "Filter": "a=b", "Empty": ""},
         auth_url="http://127.0.0.1:8080",
         api_url="https://vwc.example.com/WSVistaWebClient",
+        proxy="http://proxy.example.com:3128",
     )
 
 
@@ -95,6 +98,8 @@ def test_a_missing_variable_is_named(name: str, value: str) -> None:
         ("SECRET_TAGS", "Team"),
         ("SECRET_TAGS", "Team=Web,"),
         ("SECRET_TAGS", "=Web"),
+        ("MOVIEXCHANGE_PROXY", "proxy.example.com:3128"),
+        ("MOVIEXCHANGE_PROXY", "http://user:password@proxy.example.com:3128"),
         *(
             (name, value)
             for name in ("AUTH_URL", "API_URL")

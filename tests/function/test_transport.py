@@ -1,14 +1,17 @@
 """One HTTP exchange over a real socket: what is sent, what is read of the answer, and how its absence is told."""
 
 import json
+import select
 import signal
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from unittest.mock import patch
 
 import pytest
@@ -313,10 +316,13 @@ def trusting(authority: trustme.CA) -> Iterator[None]:
 
 def test_a_certificate_that_nobody_vouches_for_is_named(mx_over_tls: MovieXchangeStandIn) -> None:
     """TLS is always checked, and nothing is sent before."""
-    answered = post(mx_over_tls)
+    answered, untrusted = (
+        post(mx_over_tls),
+        "its TLS certificate is not trusted: unable to get local issuer certificate",
+    )
 
     assert (answered.trouble, answered.is_untrusted, answered.never_connected, mx_over_tls.requests) == (
-        "its TLS certificate is not trusted: unable to get local issuer certificate",
+        f"{untrusted}; a proxy that opens TLS must exempt {mx_over_tls.url.removeprefix('https://')}",
         True,
         False,
         [],
@@ -398,3 +404,120 @@ def test_the_text_of_an_exception_is_not_told(mx: MovieXchangeStandIn) -> None:
         answered = post(mx)
 
     assert "canary" not in repr(answered)
+
+
+# Through a proxy
+
+
+class Proxy(StreamRequestHandler):
+    """Connect to what the server's `leads_to` says, whatever was asked for; no address refuses."""
+
+    server: "ProxyServer"
+
+    def handle(self) -> None:
+        """Note what is asked for, and pass bytes on in both directions."""
+        self.server.asked.append(self.rfile.readline().decode().strip())
+        while self.rfile.readline().strip():
+            pass
+        address = self.server.leads_to
+        if not address:
+            self.wfile.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            return
+        self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with suppress(ConnectionError), socket.create_connection(address) as upstream:
+            ends = {self.connection: upstream, upstream: self.connection}
+            while True:
+                for readable in select.select(list(ends), [], [])[0]:
+                    data = readable.recv(65536)
+                    if not data:
+                        return
+                    ends[readable].sendall(data)
+
+
+class ProxyServer(ThreadingTCPServer):
+    """A proxy on loopback, and what it was asked to connect to."""
+
+    def __init__(self) -> None:
+        """Listen on a free port."""
+        super().__init__(("127.0.0.1", 0), Proxy)
+        self.asked: list[str] = []
+        self.leads_to: tuple[str, int] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, as the parameter HttpsProxy has it."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def proxy() -> Iterator[ProxyServer]:
+    """Run a proxy that refuses until it is told where to connect to."""
+    with ProxyServer() as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+FAR = "token-service.invalid"  # RFC 6761: no resolver knows it
+
+
+def post_through(proxy: str) -> Answer:
+    """Log in at a host that only the proxy can resolve."""
+    return send("POST", f"https://{FAR}/connect/token", {}, FORM, proxy)
+
+
+@pytest.mark.usefixtures("trusting")
+def test_the_proxy_resolves_the_name_and_connects(authority: trustme.CA, proxy: ProxyServer) -> None:
+    """It sees the host alone: what is sent is encrypted for the token service."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(FAR).configure_cert(context)
+    with MovieXchangeStandIn(tls=context) as mx:
+        mx.token_fault = raw(BODY)
+        proxy.leads_to = ("127.0.0.1", int(mx.url.rpartition(":")[2]))
+        answered = post_through(proxy.url)
+
+    assert (answered.body, proxy.asked, mx.log_ins()) == (BODY, [f"CONNECT {FAR}:443 HTTP/1.0"], 1)
+
+
+def test_a_proxy_that_opens_tls_is_refused_with_the_host_to_exempt(
+    proxy: ProxyServer, mx_over_tls: MovieXchangeStandIn
+) -> None:
+    """Its certificate is of a company's own authority, and nothing is sent to it."""
+    proxy.leads_to = ("127.0.0.1", int(mx_over_tls.url.rpartition(":")[2]))
+    answered = post_through(proxy.url)
+
+    assert (answered.trouble.partition("; ")[2], answered.is_untrusted, mx_over_tls.requests) == (
+        f"a proxy that opens TLS must exempt {FAR}",
+        True,
+        [],
+    )
+
+
+def test_a_proxy_that_refuses_is_named(proxy: ProxyServer) -> None:
+    """It wants a user name, or does not let the host through."""
+    answered = post_through(proxy.url)
+
+    assert (answered.trouble, answered.never_connected) == (
+        "the proxy of HttpsProxy cannot be reached, or does not let it through",
+        False,
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "proxy.invalid"])
+def test_a_proxy_that_cannot_be_reached_is_named(host: str) -> None:
+    """Nothing was sent, so that it can be tried again."""
+    answered = post_through(f"http://{host}:{free_port()}")
+
+    assert (answered.trouble, answered.never_connected) == (
+        "the proxy of HttpsProxy cannot be reached, or does not let it through",
+        True,
+    )
+
+
+def test_plain_http_goes_past_the_proxy(mx: MovieXchangeStandIn, proxy: ProxyServer) -> None:
+    """It is for loopback alone."""
+    send("GET", mx.url + CHAINS_PATH, {"Authorization": "Bearer T"}, None, proxy.url)
+
+    assert (len(mx.requests), proxy.asked) == (1, [])

@@ -1,9 +1,7 @@
 """What ships: the files of the archive, that the same commit gives the same bytes, and the bill of materials."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import tomllib
 import venv
@@ -16,6 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tests.release import clone, make
 from tools.local.aws import PROJECT
 
 FUNCTION = PROJECT / "src" / "function"
@@ -33,18 +32,6 @@ PACKAGES = {
 MODULES = {f"mx_token_rotator.{path.stem}" for path in (FUNCTION / "mx_token_rotator").glob("[!_]*.py")}
 
 
-def make(folder: Path, *arguments: str, umask: int = 0o022) -> None:
-    """Run make in a folder."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
-    subprocess.run(  # noqa: S603  our own command
-        ["make", "--silent", *arguments],  # noqa: S607  it is where the PATH says
-        cwd=folder,
-        env=inherited,
-        umask=umask,
-        check=True,
-    )
-
-
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an environment with Python and pip alone."""
@@ -53,12 +40,10 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
-def package(clone: Path, python: Path, umask: int) -> Path:
-    """Copy the project as if it had just been cloned, run `make package` there, and return the archive."""
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "dist")
-    shutil.copytree(PROJECT, clone, copy_function=shutil.copyfile, ignore=ignored)
-    make(clone, "package", f"PYTHON={python}", umask=umask)
-    return clone / "dist" / "function.zip"
+def package(folder: Path, python: Path, umask: int) -> Path:
+    """Clone the project, run `make package` there, and return the archive."""
+    make(clone(folder), "package", f"PYTHON={python}", umask=umask)
+    return folder / "dist" / "function.zip"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,14 @@ from tools.local.translated import Resolver, translated
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
 OWN = {
     "KmsKeyArn": "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "AlarmEmail": "tickets-team@example.com",
     "AlarmTopicArn": "arn:aws:sns:eu-west-1:000000000000:alarms",
+    "LogKmsKeyArn": "arn:aws:kms:eu-west-1:000000000000:key/5678ef01-12ab-34cd-56ef-1234567890ab",
+    "PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
+    "RolePath": "/apps/",
+    "SubnetIds": "subnet-1a2b3c4d,subnet-5e6f7a8b",
+    "SecurityGroupIds": "sg-1a2b3c4d",
+    "HttpsProxy": "http://proxy.example.com:3128",
     "CreateCredentials": "false",
     "Dashboard": "false",
 }

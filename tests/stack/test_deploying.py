@@ -5,8 +5,10 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from pexpect import EOF
@@ -17,6 +19,14 @@ from tools.local.mx import CHAINS_PATH, MovieXchangeStandIn
 from tools.local.stack import Stack, eventually
 
 CLIENT_IDS = ("_Website", "_OfflineUpdater", "Web:Foo Tickets (Web)")
+COMPANY = {
+    "SecretTags": "CostCenter=42,Owner=web",
+    "AlarmEmail": "tickets-team+alarms@example.com",
+    "PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
+    "RolePath": "/apps/tickets/",
+    "SubnetIds": "subnet-1a2b3c4d,subnet-5e6f7a8b",
+    "SecurityGroupIds": "sg-1a2b3c4d,sg-5e6f7a8b",
+}
 QUESTION = r"\t\x1b\[1m([^\r\n\x1b]+)\x1b\[0m \[[^\r\n]*\]: $"
 
 pytestmark = pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="git says which files a checkout has")
@@ -41,10 +51,12 @@ def checkout(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def stack_for(aws: LocalAws, mx: MovieXchangeStandIn, name: str) -> Stack:
+def stack_for(
+    aws: LocalAws, mx: MovieXchangeStandIn, name: str, others: Mapping[str, str] = MappingProxyType({})
+) -> Stack:
     """Return a stack with secrets of its own, for a client ID that is a sentence among others."""
     parameters = {"SecretPrefix": name, "AuthUrl": mx.url, "ApiUrl": mx.url, "CheckEvery": "rate(19 minutes)"}
-    return Stack(aws, parameters, name, CLIENT_IDS)
+    return Stack(aws, parameters | dict(others), name, CLIENT_IDS)
 
 
 def test_without_the_archive_the_message_says_how_to_make_it(aws: LocalAws, tmp_path: Path) -> None:
@@ -59,6 +71,7 @@ def test_without_the_archive_the_message_says_how_to_make_it(aws: LocalAws, tmp_
         (["Environment=staging"], "Parameter 'ClientIds' has no Default and was not provided"),
         (["ClientIds=_Website", "Environment=prod"], r"Parameter 'Environment' .*'production', 'staging', 'sandbox'"),
         (["ClientIds=Foo/Website"], r"Parameter 'ClientIds' .*such as Web:Foo Tickets \(Web\)"),
+        (["ClientIds=_Website", "SubnetIds=subnet-1a2b3c4d"], "SubnetIds and SecurityGroupIds go together"),
     ],
 )
 def test_a_wrong_parameter_ends_in_a_message_that_says_what_to_do(
@@ -118,7 +131,7 @@ def answered(
     aws: LocalAws, account_at_mx: MovieXchangeStandIn, tmp_path_factory: pytest.TempPathFactory, checkout: Path
 ) -> Stack:
     """Deploy with `sam deploy --guided`, then a changed template with a plain `sam deploy` from the saved answers."""
-    stack = stack_for(aws, account_at_mx, "guided")
+    stack = stack_for(aws, account_at_mx, "guided", COMPANY)
     folder = tmp_path_factory.mktemp("guided") / "checkout"
     shutil.copytree(checkout, folder)
     assert deploy_guided(stack, folder) == 0
@@ -134,6 +147,14 @@ def test_answers_and_the_plain_deployment_after_them_mean_the_same(answered: Sta
     function = answered.client("lambda").get_function_configuration(FunctionName=answered.name)
 
     assert (function["MemorySize"], answered.variables()["CLIENT_IDS"]) == (1770, ",".join(CLIENT_IDS))
+
+
+def test_what_companies_demand_can_be_answered(answered: Stack) -> None:
+    """CloudFormation has every answer as it was typed, also after the plain deployment."""
+    (described,) = answered.client("cloudformation").describe_stacks(StackName=answered.name)["Stacks"]
+    values = {each["ParameterKey"]: each["ParameterValue"] for each in described["Parameters"]}
+
+    assert COMPANY.items() <= values.items()
 
 
 def test_a_credentials_file_of_windows_notepad_gives_working_tokens(

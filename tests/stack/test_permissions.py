@@ -1,13 +1,23 @@
 """Who may do what with a stack: the template's policies, decided by an independent policy evaluator."""
 
-import json
-import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from tools.local.iam import EvaluationError, Principal, Request, Resource, all_allowed, decide
-from tools.local.matrix import DOCUMENT, EVERY_OPTION, Questions, Rows, decided, rendered, tables
+from tests.stack.documented import documented
+from tools.local.iam import EvaluationError, Policy, Principal, Request, Resource, all_allowed, decide
+from tools.local.matrix import (
+    ANY,
+    DOCUMENT,
+    EVERY_OPTION,
+    INTERFACES,
+    REJECTED,
+    Questions,
+    Rows,
+    decided,
+    rendered,
+    tables,
+)
 from tools.local.permissions import (
     ANYTHING,
     KEY_POLICY,
@@ -63,6 +73,10 @@ CALLERS = {
     "write the function's log":                                                           "yes  no   no   no   no   no",
     "write another log":                                                                  "no   no   no   no   no   no",
     "use a role of the stack":                                                            "no   no   no   no   no   no",
+    "attach the function to subnets, called by Lambda":                                   "yes  no   no   no   no   no",
+    "the same, called by the function's code":                                            "no   no   no   no   no   no",
+    "the same in another Region":                                                         "no   no   no   no   no   no",
+    "publish or subscribe to the stack's topic, or change it":                            "no   no   no   no   no   no",
 }
 TAGS = {
     # The columns: no tag, an empty tag, the tag _We, the tag _Website,
@@ -73,22 +87,21 @@ TAGS = {
 }
 SERVICES = {
     # The columns: the rules CredentialsChanged and TokenRejected, another rule, another account's rule,
-    # a schedule of the account, another account's schedule, a function of the account.
-    "send to the queue":       "yes  yes  no   no   no   no   no",
-    "use the function's role": "no   no   no   no   no   no   yes",
-    "use the schedule's role": "no   no   no   no   yes  no   no",
-    "invoke the function":     "no   no   no   no   no   no   no",
-    "read a secret":           "no   no   no   no   no   no   no",
-    "use the key":             "no   no   no   no   no   no   no",
+    # a schedule of the account, another account's schedule, a function of the account,
+    # an alarm of the account, another account's alarm.
+    "send to the queue":            "yes  yes  no   no   no   no   no   no   no",
+    "use the function's role":      "no   no   no   no   no   no   yes  no   no",
+    "use the schedule's role":      "no   no   no   no   yes  no   no   no   no",
+    "invoke the function":          "no   no   no   no   no   no   no   no   no",
+    "read a secret":                "no   no   no   no   no   no   no   no   no",
+    "use the key":                  "no   no   no   no   no   no   no   no   no",
+    "publish to the stack's topic": "no   no   no   no   no   no   no   yes  no",
+    "publish to another topic":     "no   no   no   no   no   no   no   no   no",
 }
 # fmt: on
 
-SERVICES_ASKED = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sqs", "sts")
+SERVICES_ASKED = ("events", "iam", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sns", "sqs", "sts")
 STAGE = "secretsmanager:VersionStage"
-ANYBODY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT_ID}:root"}, "Action": "sts:*"}],
-}
 ALLOWED_TO_ALL = {("sts:GetCallerIdentity", "*")}
 
 
@@ -144,19 +157,44 @@ def test_no_action_is_allowed_that_the_table_does_not_name(
     merged = {key: value for request in granted for key, value in request.context.items()}
     stages = {request.context.get(STAGE, "AWSCURRENT") for request in granted} or {"AWSCURRENT"}
 
-    assert all_allowed(
+    allowed = all_allowed(
         list(permissions.callers.values())[column],
-        [*permissions.resources.values(), Resource(arn="*", account=ACCOUNT_ID)],
+        [*permissions.resources.values(), ANY],
         SERVICES_ASKED,
         [{**merged, STAGE: stage} for stage in stages],
-    ) - ALLOWED_TO_ALL == {(request.action, request.resource.arn) for request in granted}
+    )
+
+    assert allowed - ALLOWED_TO_ALL == {
+        (request.action, request.resource.arn)
+        for request in granted
+        if request.action.partition(":")[0] in SERVICES_ASKED
+    }
 
 
-def test_without_a_key_of_ones_own_nobody_has_a_permission_of_kms(questions: Questions) -> None:
+def test_of_ec2_only_these_actions_are_in_a_policy(permissions: Permissions) -> None:
+    """It has 800 actions, and none is allowed by an asterisk."""
+    statements = [
+        statement
+        for caller in list(permissions.callers.values())[:-1]
+        for policy in caller.policies
+        for statement in policy["Statement"]
+    ]
+    listed = [each["Action"] if isinstance(each["Action"], list) else [each["Action"]] for each in statements]
+    actions = {action for each in listed for action in each if action.startswith(("ec2:", "*"))}
+
+    assert actions == {f"ec2:{action}" for action in INTERFACES}
+
+
+@pytest.mark.parametrize(
+    ("option", "service"), [("KmsKeyArn", "kms"), ("SubnetIds", "ec2")], ids=["no key of one's own", "no VPC"]
+)
+def test_without_an_option_nobody_has_its_permissions(questions: Questions, option: str, service: str) -> None:
     """The other permissions are the same."""
-    plain = Permissions({})
+    plain = Permissions({name: value for name, value in EVERY_OPTION.items() if name != option})
     expected = {
-        row: ("no",) * 6 if any(request.action.startswith("kms:") for request in requests) else cells(CALLERS)[row]
+        row: ("no",) * 6
+        if any(request.action.startswith(f"{service}:") for request in requests)
+        else cells(CALLERS)[row]
         for row, requests in questions.for_callers().items()
     }
 
@@ -165,7 +203,10 @@ def test_without_a_key_of_ones_own_nobody_has_a_permission_of_kms(questions: Que
 
 def test_only_these_resources_of_the_stack_give_permissions(permissions: Permissions) -> None:
     """SAM adds no role, policy or permission of its own, and no role has a managed policy."""
-    assert permissions.sources == {"FunctionRole", "QueuePolicy", "ReaderPolicy", "ScheduleRole"}
+    assert permissions.sources == {
+        *("FunctionRole", "ScheduleRole", "ReaderPolicy"),
+        *("QueuePolicy", "AlarmTopicPolicy"),
+    }
 
 
 def test_the_docs_have_the_tables_that_the_policies_amount_to(permissions: Permissions) -> None:
@@ -175,22 +216,6 @@ def test_the_docs_have_the_tables_that_the_policies_amount_to(permissions: Permi
     assert [name for name, content in tables(permissions).items() if content not in text] == []
 
 
-def documented(name: str) -> Any:  # noqa: ANN401  JSON
-    """Read a policy from the docs, for the accounts, the key and the role of these tests."""
-    (text,) = re.findall(
-        rf"^`{re.escape(name)}`:?\n\n```json\n(.*?)```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL
-    )
-    values = {
-        "111122223333": ACCOUNT_ID,
-        "444455556666": OTHER_ACCOUNT_ID,
-        "FUNCTION_ROLE": f"arn:aws:iam::{ACCOUNT_ID}:role/FunctionRole",
-        "KEY_ARN": EVERY_OPTION["KmsKeyArn"],
-    }
-    for sample, value in values.items():
-        text = text.replace(sample, value)
-    return json.loads(text)
-
-
 def test_the_documented_reader_policy_is_the_one_that_the_operators_tool_prints(permissions: Permissions) -> None:
     """With a key of one's own, which adds a statement."""
     (policy,) = permissions.callers[f"written-out policy for `{WEBSITE}`"].policies
@@ -198,26 +223,102 @@ def test_the_documented_reader_policy_is_the_one_that_the_operators_tool_prints(
     assert documented("reader-policy.json") == policy
 
 
-@pytest.mark.parametrize(
-    ("key", "role", "is_allowed"),
-    [
-        ("MovieXchangeClientId", "app", False),
-        ("moviexchangeclientid", "app", False),
-        ("Team", "app", True),
-        ("MovieXchangeClientId", "TAG_ADMIN", True),
-    ],
+TAGGING = ("iam:CreateRole", "iam:TagRole", "iam:UntagRole", "iam:CreateUser", "iam:TagUser", "iam:UntagUser")
+TAG_ADMIN = f"arn:aws:iam::{ACCOUNT_ID}:role/TAG_ADMIN"
+TAKING_OVER = (
+    *("AttachRolePolicy", "CreateRole", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy"),
+    *("DetachRolePolicy", "PutRolePermissionsBoundary", "PutRolePolicy", "UpdateAssumeRolePolicy"),
 )
-def test_the_documented_guard_leaves_the_tag_to_one_role(key: str, role: str, *, is_allowed: bool) -> None:
-    """In any case of its letters, since IAM takes them for the same tag."""
-    arn = f"arn:aws:iam::{ACCOUNT_ID}:role/{role}"
-    caller = Principal(arn=arn, policies=(ANYTHING, documented("tag-guard.json")))
-    target = Resource(arn=f"arn:aws:iam::{ACCOUNT_ID}:role/target", account=ACCOUNT_ID, policy=ANYBODY)
+
+
+def anybody(arn: str, *control_policies: Policy) -> Resource:
+    """Return a role or user that admits everybody, in an account with these resource control policies."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:*"},
+            {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:*"},
+        ],
+    }
+    return Resource(arn=arn, account=ACCOUNT_ID, policy=trust, control_policies=control_policies)
+
+
+PROVIDER = f"arn:aws:iam::{ACCOUNT_ID}:saml-provider/corp"
+CHOICES_OF_TAGS = [
+    ("MovieXchangeClientId", "role/app", False),
+    ("moviexchangeclientid", "role/app", False),
+    ("Team", "role/app", True),
+    ("MovieXchangeClientId", "role/TAG_ADMIN", True),
+]
+
+
+@pytest.mark.parametrize(("key", "caller", "is_allowed"), CHOICES_OF_TAGS)
+def test_the_documented_guard_leaves_the_tag_to_one_role(key: str, caller: str, *, is_allowed: bool) -> None:
+    """Of roles and users, and of sessions; in any case of its letters, since IAM takes them for the same tag."""
+    arn = f"arn:aws:iam::{ACCOUNT_ID}:{caller}"
+    administrator = Principal(arn=arn, policies=(ANYTHING,), control_policies=(documented("tag-guard.json"),))
+    context: dict[str, str | list[str]] = {"aws:TagKeys": [key], "aws:PrincipalArn": arn}
     requests = [
-        Request(action=action, resource=target, context={"aws:TagKeys": [key], "aws:PrincipalArn": arn})
-        for action in ("iam:CreateRole", "iam:TagRole", "iam:UntagRole", "sts:TagSession")
+        Request(action=action, resource=anybody(f"arn:aws:iam::{ACCOUNT_ID}:{kind}/target"), context=context)
+        for action in (*TAGGING, "sts:TagSession")
+        for kind in ["user" if action.endswith("User") else "role"]
     ]
 
-    assert decide((caller, request) for request in requests) == [is_allowed] * 4
+    assert decide((administrator, request) for request in requests) == [is_allowed] * 7
+
+
+def test_the_documented_guard_keeps_everybody_from_taking_that_role_over() -> None:
+    """Otherwise an administrator would give it another trust policy, or make one of the same name."""
+    guard = (documented("tag-guard.json"),)
+    asked = [
+        (Principal(arn=arn, policies=(ANYTHING,), control_policies=guard), Request(action=f"iam:{each}", resource=role))
+        for arn in (f"arn:aws:iam::{ACCOUNT_ID}:role/app", TAG_ADMIN)
+        for each in TAKING_OVER
+        for role in (anybody(TAG_ADMIN), anybody(f"arn:aws:iam::{ACCOUNT_ID}:role/another"))
+    ]
+
+    assert decide(asked) == [False, True] * len(TAKING_OVER) * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "caller", "is_allowed"),
+    [
+        *((key, f"arn:aws:iam::{ACCOUNT_ID}:{caller}", is_allowed) for key, caller, is_allowed in CHOICES_OF_TAGS),
+        ("MovieXchangeClientId", f"arn:aws:iam::{OTHER_ACCOUNT_ID}:role/TAG_ADMIN", False),
+        ("Team", f"arn:aws:iam::{OTHER_ACCOUNT_ID}:role/TAG_ADMIN", True),
+        ("MovieXchangeClientId", PROVIDER, False),
+        ("Team", PROVIDER, True),
+    ],
+)
+def test_the_documented_guard_for_sessions_also_stops_other_accounts_and_identity_providers(
+    key: str, caller: str, *, is_allowed: bool
+) -> None:
+    """Service control policies do not apply to them."""
+    role = anybody(f"arn:aws:iam::{ACCOUNT_ID}:role/target", documented("tag-guard-for-sessions.json"))
+    context: dict[str, str | list[str]] = {"aws:TagKeys": [key]}
+    if caller != PROVIDER:  # which has no ARN of a principal
+        context["aws:PrincipalArn"] = caller
+    principal = Principal(arn=caller, policies=() if caller == PROVIDER else (ANYTHING,))
+
+    assert decide([(principal, Request(action="sts:TagSession", resource=role, context=context))]) == [is_allowed]
+
+
+def test_the_documented_policy_of_the_credentials_leaves_reading_to_the_function(permissions: Permissions) -> None:
+    """An administrator can still store them, and the function can do what it could before."""
+    administrator = app(ANYTHING)
+    credentials = replace(permissions.resources["credentials"], policy=documented("credentials-policy.json"))
+    asked = [
+        (caller, Request(action=f"secretsmanager:{action}", resource=credentials, context=context))
+        for caller in (administrator, permissions.callers["the function"])
+        for action, label in (
+            ("GetSecretValue", None),
+            ("PutSecretValue", None),
+            ("UpdateSecretVersionStage", REJECTED),
+        )
+        for context in [{"aws:PrincipalArn": caller.arn} | ({STAGE: label} if label else {})]
+    ]
+
+    assert decide(asked) == [False, True, True, True, False, True]
 
 
 def test_the_documented_key_policy_is_the_one_that_the_tables_are_of() -> None:

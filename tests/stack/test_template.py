@@ -15,6 +15,7 @@ from cfnlint.decode.cfn_yaml import load
 
 from mx_token_rotator.events import parse
 from mx_token_rotator.settings import HOSTS, Client, Settings
+from tests.project.test_docs import anchors
 from tools.local.aws import PROJECT
 from tools.local.translated import Resolver
 
@@ -25,8 +26,8 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 ACCOUNT = {"Fn::Sub": "${SecretPrefix}/${Environment}"}
 LAMBDAS_BYTES = 4096
 """Of a function's environment variables: names and values (Lambda's quota)."""
-BYTES_FOR_A_PROXY = 120
-"""That are left for a variable HTTPS_PROXY."""
+DESCRIPTION_CHARACTERS = 1024
+"""Of an alarm's description (CloudWatch's quota)."""
 
 
 def properties(name: str) -> dict[str, Any]:
@@ -139,6 +140,68 @@ PATHS = ["https://vwc.example.com/WSVistaWebClient", "https://vwc.example.com/a/
             ["none", "arn:aws:sns:eu-west-1:000000000000:alarms", "arn:aws-cn:sns:cn-north-1:000000000000:alarms"],
             ["", "alarms", "arn:aws:sns:x:000000000000:", "arn:aws:sqs:x:000000000000:alarms", "arn:aws:sns:x:0:a"],
         ),
+        (
+            "AlarmEmail",
+            ["none", "tickets-team@example.com", "a.b+c_d%e@mail.example.co.uk"],
+            [
+                "",
+                "tickets-team",
+                "@example.com",
+                "a@b",
+                "a@example.com,b@example.com",
+                "a b@example.com",
+                "a@b@example.com",
+            ],
+        ),
+        (
+            "LogKmsKeyArn",
+            ["none", "arn:aws:kms:eu-west-1:000000000000:key/1", "arn:aws-cn:kms:x:000000000000:key/mrk-1a"],
+            ["", "alias/mine", "arn:aws:kms:x:000000000000:alias/mine", "arn:aws:kms:x:000000000000:key/*"],
+        ),
+        (
+            "PermissionsBoundaryArn",
+            [
+                *("none", "arn:aws:iam::000000000000:policy/boundary", "arn:aws:iam::aws:policy/PowerUserAccess"),
+                "arn:aws-cn:iam::000000000000:policy/platform/boundary+=,.@_-",
+            ],
+            [
+                "",
+                "boundary",
+                "arn:aws:iam::000000000000:role/boundary",
+                "arn:aws:iam::0:policy/a",
+                "arn:aws:iam::aws:policy/",
+            ],
+        ),
+        (
+            "RolePath",
+            ["/", "/apps/", "/apps/tickets-2/"],
+            ["", "none", "apps", "/apps", "apps/", "//", "/a b/", "/a*/"],
+        ),
+        (
+            "SubnetIds",
+            ["none", "subnet-1a2b3c4d", "subnet-0123456789abcdef0,subnet-0fedcba9876543210"],
+            [
+                "",
+                "subnet-",
+                "subnet-1a2b3c4d, subnet-5e6f7a8b",
+                "subnet-1a2b3c4d,",
+                "none,subnet-1a2b3c4d",
+                "sg-1a2b3c4d",
+            ],
+        ),
+        (
+            "SecurityGroupIds",
+            ["none", "sg-1a2b3c4d", "sg-0123456789abcdef0,sg-0fedcba9876543210"],
+            ["", "sg-", "sg-1a2b3c4d, sg-5e6f7a8b", "sg-1a2b3c4d,", "none,sg-1a2b3c4d", "subnet-1a2b3c4d"],
+        ),
+        (
+            "HttpsProxy",
+            ["none", "http://proxy.example.com:3128", "https://proxy.example.com:443", "http://10.0.0.1:8080"],
+            [
+                *("", "proxy.example.com:3128", "http://proxy.example.com", "http://proxy.example.com:3128/"),
+                *("http://user:password@proxy.example.com:3128", "socks5://proxy.example.com:1080", "http://a b:1"),
+            ],
+        ),
         ("AuthUrl", OWN_HOSTS, NO_HOSTS + PATHS),
         ("ApiUrl", OWN_HOSTS + PATHS, NO_HOSTS),
     ],
@@ -174,14 +237,43 @@ def test_a_number_has_these_bounds() -> None:
     }
 
 
+def is_set(parameter: str) -> dict[str, Any]:
+    """Write out the condition that a parameter is not `none`."""
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, "none"]}]}
+
+
 def test_conditions_compare_text_with_text() -> None:
     """With a number or a boolean, a comparison depends on how the parameter was sent."""
     assert TEMPLATE["Conditions"] == {
         "CreatesCredentials": {"Fn::Equals": [{"Ref": "CreateCredentials"}, "true"]},
-        "HasKmsKey": {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKeyArn"}, "none"]}]},
-        "HasAlarmTopic": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, "none"]}]},
+        "HasKmsKey": is_set("KmsKeyArn"),
+        "HasAlarmEmail": is_set("AlarmEmail"),
+        "HasAlarmTopic": is_set("AlarmTopicArn"),
         "HasDashboard": {"Fn::Equals": [{"Ref": "Dashboard"}, "true"]},
+        "HasLogKmsKey": is_set("LogKmsKeyArn"),
+        "HasBoundary": is_set("PermissionsBoundaryArn"),
+        "IsInVpc": {"Fn::And": [is_set("SubnetIds"), is_set("SecurityGroupIds")]},
     }
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "is_accepted"),
+    [
+        ("none", "none", True),
+        ("subnet-1a2b3c4d", "sg-1a2b3c4d", True),
+        ("subnet-1a2b3c4d", "none", False),
+        ("none", "sg-1a2b3c4d", False),
+    ],
+)
+def test_subnets_and_security_groups_go_together(subnets: str, groups: str, *, is_accepted: bool) -> None:
+    """CloudFormation refuses one without the other before anything changes, and says so."""
+    (assertion,) = TEMPLATE["Rules"]["Network"]["Assertions"]
+    parameters = {"SubnetIds": subnets, "SecurityGroupIds": groups}
+
+    assert (Resolver(TEMPLATE, parameters, {}).holds(assertion["Assert"]), assertion["AssertDescription"]) == (
+        is_accepted,
+        "SubnetIds and SecurityGroupIds go together; set both, or neither",
+    )
 
 
 # The function and its variables
@@ -225,10 +317,15 @@ def test_the_variables_fit_with_sixty_client_ids() -> None:
     client_ids = ",".join(f"{number:0>50}" for number in range(60))
     sizes = [len(name) + len(value) for name, value in variables(dict(longest()) | {"ClientIds": client_ids}).items()]
 
-    assert (len(client_ids), sum(sizes) + BYTES_FOR_A_PROXY <= LAMBDAS_BYTES) == (
-        PARAMETERS["ClientIds"]["MaxLength"],
-        True,
-    )
+    assert (len(client_ids), sum(sizes) <= LAMBDAS_BYTES) == (PARAMETERS["ClientIds"]["MaxLength"], True)
+
+
+def test_the_longest_value_of_each_variable_is_known() -> None:
+    """A parameter without a MaxLength would count as its default."""
+    unbounded = set(PARAMETERS) - {name for name, _ in longest()}
+    given = json.dumps(properties("Function")["Environment"])
+
+    assert {name for name in unbounded if f'"{name}"' in given} == set()
 
 
 def test_the_function_reads_the_variables_that_the_stack_sets() -> None:
@@ -256,6 +353,16 @@ def test_the_function_has_these_properties() -> None:
             "LogFormat": "JSON",
             "ApplicationLogLevel": "INFO",
             "SystemLogLevel": "INFO",
+        },
+        "VpcConfig": {
+            "Fn::If": [
+                "IsInVpc",
+                {
+                    "SubnetIds": {"Fn::Split": [",", {"Ref": "SubnetIds"}]},
+                    "SecurityGroupIds": {"Fn::Split": [",", {"Ref": "SecurityGroupIds"}]},
+                },
+                {"Ref": "AWS::NoValue"},
+            ]
         },
         "EventInvokeConfig": {"MaximumRetryAttempts": 0},
     }
@@ -420,15 +527,32 @@ def test_an_option_decides_over_these_resources_and_no_others() -> None:
     """All else is there whatever is switched."""
     assert {name: each["Condition"] for name, each in RESOURCES.items() if "Condition" in each} == {
         "Credentials": "CreatesCredentials",
+        "AlarmTopic": "HasAlarmEmail",
+        "AlarmSubscription": "HasAlarmEmail",
+        "AlarmTopicPolicy": "HasAlarmEmail",
         "TokenDashboard": "HasDashboard",
     }
 
 
 def test_no_role_or_policy_has_a_name() -> None:
     """So CAPABILITY_IAM is enough, and a policy that outlives its stack is in nobody's way."""
-    named = {"RoleName", "ManagedPolicyName", "Path"}
+    named = {"RoleName", "ManagedPolicyName"}
 
-    assert [name for name, each in RESOURCES.items() if named & set(each["Properties"])] == []
+    assert [name for name, each in RESOURCES.items() if named & set(each.get("Properties", {}))] == []
+
+
+@pytest.mark.parametrize("name", [*of_type("AWS::IAM::Role"), *of_type("AWS::IAM::ManagedPolicy")])
+def test_every_role_and_policy_has_the_companys_path(name: str) -> None:
+    """Where a company demands one, it demands it everywhere."""
+    assert properties(name)["Path"] == {"Ref": "RolePath"}
+
+
+@pytest.mark.parametrize("name", of_type("AWS::IAM::Role"))
+def test_every_role_has_the_companys_boundary(name: str) -> None:
+    """A role without it could not be created."""
+    assert properties(name)["PermissionsBoundary"] == {
+        "Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+    }
 
 
 # Alarms and outputs
@@ -439,7 +563,10 @@ def alarm(metric: str, namespace: str = "MovieXchange", **others: object) -> dic
     dimension = {"Name": "Account", "Value": ACCOUNT}
     if namespace == "AWS/Lambda":
         dimension = {"Name": "FunctionName", "Value": {"Ref": "Function"}}
-    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    topics = [
+        {"Fn::If": ["HasAlarmEmail", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]},
+        {"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]},
+    ]
     return {
         "Namespace": namespace,
         "MetricName": metric,
@@ -450,8 +577,8 @@ def alarm(metric: str, namespace: str = "MovieXchange", **others: object) -> dic
         "Threshold": 0,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
-        "AlarmActions": topic,
-        "OKActions": topic,
+        "AlarmActions": topics,
+        "OKActions": topics,
     } | others
 
 
@@ -480,22 +607,72 @@ def test_an_alarm_watches_this(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
-def test_an_alarm_says_what_happened_and_what_to_do_first(name: str) -> None:
-    """CloudWatch sends its description along."""
+def test_an_alarm_says_where_what_happened_and_what_to_do_first(name: str) -> None:
+    """CloudWatch sends its description along; whoever is woken by it may have many accounts."""
     assert re.fullmatch(
-        r"(?s).+\nFirst look for .+ in the log group /aws/lambda/\$\{AWS::StackName\}.+ See docs/operating.md\.",
+        r"\$\{SecretPrefix\}/\$\{Environment\} in the AWS account \$\{AWS::AccountId\}: .+\n"
+        r"First look for .+ in the log group /aws/lambda/\$\{AWS::StackName\}.+\n"
+        r"Read on: docs/operating\.md#[a-z-]+",
         properties(name)["AlarmDescription"]["Fn::Sub"],
     )
 
 
-def test_the_page_that_the_alarms_name_is_there() -> None:
-    """Whoever is woken by one opens it."""
-    assert (PROJECT / "docs" / "operating.md").exists()
+@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
+def test_an_alarm_names_its_own_section_of_the_docs(name: str) -> None:
+    """A link to a heading that was renamed would lead to the top of a long page."""
+    ((page, anchor),) = re.findall(r"(docs/\S+)#(\S+)", properties(name)["AlarmDescription"]["Fn::Sub"])
+
+    assert (anchor == f"alarm-{name.lower()}", anchor in anchors(PROJECT / page)) == (True, True)
+
+
+@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
+def test_the_longest_description_of_an_alarm_fits(name: str) -> None:
+    """CloudWatch refuses a longer one, and no emulator does."""
+    names = {"AWS::StackName": "x" * 64} | dict(longest())
+
+    assert len(Resolver(TEMPLATE, names, {}).resolve(properties(name)["AlarmDescription"])) <= DESCRIPTION_CHARACTERS
+
+
+def test_no_alarm_watches_a_queue() -> None:
+    """The metrics of a queue that is usually empty arrive late, or not at all."""
+    namespaces = {properties(name)["Namespace"] for name in of_type("AWS::CloudWatch::Alarm")}
+
+    assert namespaces == {"MovieXchange", "AWS/Lambda"}
+
+
+def test_the_topic_of_the_stack_is_not_encrypted_with_the_key_that_cloudwatch_may_not_use() -> None:
+    """An alarm could not be published to it, and nobody would notice."""
+    assert "Properties" not in RESOURCES["AlarmTopic"]
+
+
+def told(**parameters: str) -> str:
+    """Resolve the output that says who is told of alarms."""
+    resolved: str = Resolver(TEMPLATE, parameters, {}).resolve(TEMPLATE["Outputs"]["AlarmsGoTo"]["Value"])
+    return resolved
+
+
+EMAIL = "tickets-team@example.com"
+TOPIC = "arn:aws:sns:eu-west-1:000000000000:alarms"
+CONFIRM = f"{EMAIL}, once somebody opens the link in the e-mail AWS Notification - Subscription Confirmation."
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({}, "Nobody. Deploy with AlarmEmail or AlarmTopicArn, or look at the alarms yourself."),
+        ({"AlarmEmail": EMAIL}, CONFIRM),
+        ({"AlarmTopicArn": TOPIC}, TOPIC),
+        ({"AlarmEmail": EMAIL, "AlarmTopicArn": TOPIC}, f"{CONFIRM} {TOPIC}"),
+    ],
+)
+def test_an_output_says_who_is_told_of_alarms(parameters: dict[str, str], said: str) -> None:
+    """Also if nobody is, or if an address has yet to be confirmed."""
+    assert told(**parameters).strip() == said
 
 
 def test_the_outputs_are_what_a_person_needs_next() -> None:
-    """Which secret to fill and how, what to invoke, where tokens are, and the applications' policy."""
-    assert {name: output["Value"] for name, output in TEMPLATE["Outputs"].items()} == {
+    """Which secret to fill and how, what to invoke, where tokens are, who is told, and the applications' policy."""
+    assert {name: output["Value"] for name, output in TEMPLATE["Outputs"].items() if name != "AlarmsGoTo"} == {
         "CredentialsSecret": {"Fn::Sub": "${SecretPrefix}/${Environment}/credentials"},
         "FillCredentials": {
             "Fn::Sub": "aws secretsmanager put-secret-value --secret-id ${SecretPrefix}/${Environment}/credentials "

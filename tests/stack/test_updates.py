@@ -14,6 +14,8 @@ from tools.local.mx import SITES_PATH, MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack
 
 KEY = f"arn:aws:kms:{REGION}:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+LOG_KEY = f"arn:aws:kms:{REGION}:000000000000:key/5678ef01-12ab-34cd-56ef-1234567890ab"
+EMAIL = "tickets-team@example.com"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:alarms"
 # A parameter that `sam deploy` does not get keeps its value, so each is passed every time.
 OFF = {
@@ -25,9 +27,15 @@ OFF = {
     "VerifyPath": "none",
     "KeepRefreshToken": "false",
     "KmsKeyArn": "none",
+    "AlarmEmail": "none",
     "AlarmTopicArn": "none",
     "Dashboard": "true",
     "LogRetentionDays": "30",
+    "LogKmsKeyArn": "none",
+    "PermissionsBoundaryArn": "none",
+    "SubnetIds": "none",
+    "SecurityGroupIds": "none",
+    "HttpsProxy": "none",
     "ApiUrl": "none",
 }
 ON = {
@@ -39,9 +47,15 @@ ON = {
     "VerifyPath": SITES_PATH,
     "KeepRefreshToken": "true",
     "KmsKeyArn": KEY,
+    "AlarmEmail": EMAIL,
     "AlarmTopicArn": TOPIC,
     "Dashboard": "false",
     "LogRetentionDays": "7",
+    "LogKmsKeyArn": LOG_KEY,
+    "PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
+    "SubnetIds": "subnet-1a2b3c4d,subnet-5e6f7a8b",
+    "SecurityGroupIds": "sg-1a2b3c4d",
+    "HttpsProxy": "http://proxy.example.com:3128",
 }
 VARIABLES = {
     "SecretTags": "SECRET_TAGS",
@@ -51,6 +65,7 @@ VARIABLES = {
     "VerifyPath": "VERIFY_PATH",
     "KeepRefreshToken": "KEEP_REFRESH_TOKEN",
     "KmsKeyArn": "KMS_KEY_ARN",
+    "HttpsProxy": "MOVIEXCHANGE_PROXY",
     "ApiUrl": "API_URL",
 }
 LISTS = [
@@ -60,6 +75,8 @@ LISTS = [
     ("iam", "list_policies", "Policies[].PolicyName"),
     ("events", "list_rules", "Rules[].Name"),
     ("scheduler", "list_schedules", "Schedules[].Name"),
+    ("sns", "list_topics", "Topics[].TopicArn"),
+    ("sns", "list_subscriptions", "Subscriptions[].SubscriptionArn"),
     ("sqs", "list_queues", "QueueUrls[]"),
     ("cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
     ("cloudwatch", "list_dashboards", "DashboardEntries[].DashboardName"),
@@ -107,11 +124,24 @@ def options(stack: Stack) -> dict[str, object]:
         "AlarmBelowPercent": [
             str(int(each["Threshold"])) for each in alarms if each["MetricName"].endswith("Remaining")
         ],
-        "AlarmTopicArn": {topic for alarm in alarms for topic in alarm["AlarmActions"]},
+        "AlarmEmail": subscribed(stack),
+        "AlarmTopicArn": {TOPIC for alarm in alarms if TOPIC in alarm["AlarmActions"]},
         "KmsKeyArn": (credentials.get("KmsKeyId"), KEY in str(role)),
         "Dashboard": "TokenDashboard" in stack.resources(),
         "LogRetentionDays": [group["retentionInDays"] for group in groups],
+        "LogKmsKeyArn": [group.get("kmsKeyId") for group in groups],
+        "SubnetIds": "ec2:CreateNetworkInterface" in str(role),
     }
+
+
+def subscribed(stack: Stack) -> set[str]:
+    """Return who is told when an alarm of the stack rings, and when it ends."""
+    sns = stack.client("sns")
+    subscriptions = [
+        each for page in sns.get_paginator("list_subscriptions").paginate() for each in page["Subscriptions"]
+    ]
+    topics = [{*alarm["AlarmActions"]} & {*alarm["OKActions"]} for alarm in stack.alarms()]
+    return {each["Endpoint"] for each in subscriptions if each["TopicArn"] in set.intersection(*topics)}
 
 
 def snapshot(stack: Stack) -> Snapshot:
@@ -167,10 +197,13 @@ def test_an_option_of_the_function_is_set_and_set_back(history: dict[str, Any], 
     [
         ("CheckEvery", OFF["CheckEvery"], ON["CheckEvery"]),
         ("AlarmBelowPercent", ["25"], ["20"]),
+        ("AlarmEmail", set(), {EMAIL}),
         ("AlarmTopicArn", set(), {TOPIC}),
         ("KmsKeyArn", (None, False), (KEY, True)),
         ("Dashboard", True, False),
         ("LogRetentionDays", [30], [7]),
+        ("LogKmsKeyArn", [None], [LOG_KEY]),
+        ("SubnetIds", False, True),
     ],
 )
 def test_an_option_of_the_stack_is_set_and_set_back(

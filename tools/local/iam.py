@@ -15,6 +15,8 @@ from tools.local.aws import PROJECT, CommandFailed
 
 Context = Mapping[str, str | list[str]]
 Policy = Mapping[str, Any]
+FULL_ACCESS: Policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+"""What AWS attaches to each account as its first service control policy; the evaluator adds the one for resources."""
 
 
 class EvaluationError(Exception):
@@ -23,20 +25,28 @@ class EvaluationError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A caller: an ARN or a service, its identity policies, and the context that AWS adds to each of its requests."""
+    """A caller: an ARN or a service, its identity policies, and the context that AWS adds to each of its requests.
+
+    The control policies are the service control policies of its account, besides the one that allows everything.
+    """
 
     arn: str
     policies: tuple[Policy, ...] = ()
     context: Context = field(default_factory=dict)
+    control_policies: tuple[Policy, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """The resource of a request: its ARN (`*` for actions without a resource), the owning account, its own policy."""
+    """The resource of a request: its ARN (`*` for actions without a resource), the owning account, its own policy.
+
+    The control policies are the resource control policies of the owning account.
+    """
 
     arn: str
     account: str
     policy: Policy | None = None
+    control_policies: tuple[Policy, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +68,29 @@ def decide(requests: Iterable[tuple[Principal, Request]]) -> list[bool]:
     return [answer["decision"] == "Allowed" for answer in answers]
 
 
+def kinds(actions: Iterable[str]) -> dict[str, str]:
+    """Return of each action whether AWS decides on it "with a resource", "without a resource", or it is "unknown"."""
+    asked = list(actions)
+    return dict(zip(asked, _evaluate("kinds", asked), strict=True))
+
+
 def all_allowed(
     principal: Principal, resources: Iterable[Resource], services: Sequence[str], contexts: Iterable[Context]
 ) -> set[tuple[str, str]]:
-    """Return each action of these services, with a resource's ARN, that is allowed in any of the contexts.
+    """Return each action of these services, with a resource's ARN, that is allowed in any of the contexts."""
+    of_services = [action for actions in _evaluate("actions", services) for action in actions]
+    return allowed(principal, resources, of_services, contexts)
+
+
+def allowed(
+    principal: Principal, resources: Iterable[Resource], actions: Iterable[str], contexts: Iterable[Context]
+) -> set[tuple[str, str]]:
+    """Return each of these actions, with a resource's ARN, that is allowed in any of the contexts.
 
     A context key that an action does not have is left out, and so are resources that the action does not apply to.
     """
     requests = [
         Request(action=action, resource=resource, context=context)
-        for actions in _evaluate("actions", services)
         for action in actions
         for resource in resources
         for context in contexts
@@ -88,11 +111,19 @@ def _simulation(principal: Principal, request: Request) -> dict[str, Any]:
             "resource": {"resource": request.resource.arn, "accountId": request.resource.account},
             "contextVariables": {**principal.context, **request.context},
         },
-        "identityPolicies": [{"name": str(at), "policy": policy} for at, policy in enumerate(principal.policies)],
+        "identityPolicies": _named(principal.policies),
         "resourcePolicy": request.resource.policy,
-        "serviceControlPolicies": [],
-        "resourceControlPolicies": [],
+        "serviceControlPolicies": _of_account(principal.control_policies, FULL_ACCESS),
+        "resourceControlPolicies": _of_account(request.resource.control_policies),
     }
+
+
+def _of_account(policies: tuple[Policy, ...], *defaults: Policy) -> list[dict[str, Any]]:
+    return [{"orgIdentifier": "account", "policies": _named((*defaults, *policies))}] if policies else []
+
+
+def _named(policies: tuple[Policy, ...]) -> list[dict[str, Any]]:
+    return [{"name": str(at), "policy": policy} for at, policy in enumerate(policies)]
 
 
 def _evaluate(command: str, arguments: Sequence[object]) -> list[Any]:

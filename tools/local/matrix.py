@@ -1,16 +1,24 @@
-"""The tables of docs/security.md that say who may do what, decided by the policy evaluator."""
+"""The tables of the docs that say who may do what: decided by the policy evaluator, or made from the template."""
 
 import sys
 from collections.abc import Iterable, Mapping
 
+from tools import deployer
 from tools.local.aws import PROJECT, REGION
 from tools.local.document import placed, table
 from tools.local.iam import Context, Principal, Request, Resource, decide
 from tools.local.permissions import FOREIGN, KEY, OWN, WEB, WEBSITE, Permissions
+from tools.local.translated import ACCOUNT_ID
 
 DOCUMENT = PROJECT / "docs" / "security.md"
 SECRETS_MANAGER = f"secretsmanager.{REGION}.amazonaws.com"
-EVERY_OPTION = {"KmsKeyArn": KEY, "KeepRefreshToken": "true"}
+EVERY_OPTION = {
+    "KmsKeyArn": KEY,
+    "KeepRefreshToken": "true",
+    "AlarmEmail": "tickets-team@example.com",
+    "SubnetIds": "subnet-1a2b3c4d",
+    "SecurityGroupIds": "sg-1a2b3c4d",
+}
 READ = ("GetSecretValue", "DescribeSecret")
 WRITE = ("PutSecretValue", "CreateSecret", "TagResource", "UpdateSecret")
 OTHER = (
@@ -21,7 +29,16 @@ OTHER = (
 """With READ, WRITE and UpdateSecretVersionStage, every action on a secret."""
 LABELS = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 REJECTED = "REJECTED"
+INTERFACES = {
+    **dict.fromkeys(("DescribeSubnets", "DescribeNetworkInterfaces"), "anything"),
+    **dict.fromkeys(("CreateNetworkInterface", "DeleteNetworkInterface"), "network interface"),
+    **dict.fromkeys(("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"), "network interface"),
+}
+"""What Lambda does as the role of a function in a VPC, and on what."""
 REPORT = "Access Token Rejected"
+
+ANY = Resource(arn="*", account=ACCOUNT_ID)
+"""The resource of an action that has none."""
 
 Rows = dict[str, list[Request]]
 Matrix = dict[str, tuple[str, ...]]
@@ -33,12 +50,12 @@ class Questions:
 
     def __init__(self, permissions: Permissions) -> None:
         """Ask about the resources of this stack."""
-        self._resources: Mapping[str, Resource] = permissions.resources
+        self._resources: Mapping[str, Resource] = permissions.resources | {"anything": ANY}
         self._account = permissions.account
 
     def for_callers(self) -> Rows:
         """Return the rows for those that call AWS themselves."""
-        return self._secrets() | self._key() | self._events() | self._rest()
+        return self._secrets() | self._key() | self._events() | self._rest() | self._network() | self._alarms()
 
     def for_tags(self) -> Rows:
         """Return the rows for applications with the tag-based reader policy."""
@@ -70,6 +87,8 @@ class Questions:
             "invoke the function": [self._request("lambda:InvokeFunction", "function")],
             "read a secret": [request for name in OWN for request in self._each(READ, name)],
             "use the key": [self._request("kms:Decrypt", "key")],
+            "publish to the stack's topic": [self._request("sns:Publish", "topic")],
+            "publish to another topic": [self._request("sns:Publish", "another topic")],
         }
 
     def _secrets(self) -> Rows:
@@ -160,6 +179,26 @@ class Questions:
             ],
         }
 
+    def _network(self) -> Rows:
+        code = {"lambda:SourceFunctionArn": self._resources["function"].arn}
+        return {
+            "attach the function to subnets, called by Lambda": self._attach(REGION),
+            "the same, called by the function's code": self._attach(REGION, code),
+            "the same in another Region": self._attach("eu-central-1"),
+        }
+
+    def _attach(self, region: str, context: Context | None = None) -> list[Request]:
+        context = {"aws:RequestedRegion": region, **(context or {})}
+        created = self._request("ec2:CreateNetworkInterface", "subnet", context)
+        return [created, *(self._request(f"ec2:{action}", name, context) for action, name in INTERFACES.items())]
+
+    def _alarms(self) -> Rows:
+        return {
+            "publish or subscribe to the stack's topic, or change it": [
+                self._request(f"sns:{action}", "topic") for action in ("Publish", "Subscribe", "SetTopicAttributes")
+            ],
+        }
+
     def _each(self, actions: Iterable[str], secret: str) -> list[Request]:
         return [self._request(f"secretsmanager:{action}", secret) for action in actions]
 
@@ -206,11 +245,13 @@ def tables(permissions: Permissions) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the tables into the document; return the exit status."""
+    """Write the tables into the documents; return the exit status."""
     text = DOCUMENT.read_text()
     for name, content in tables(Permissions(EVERY_OPTION)).items():
         text = placed(text, name, content)
     DOCUMENT.write_text(text)
+    policy = deployer.rendered(deployer.policy(deployer.Target(), deployer.required(deployer.resources())))
+    deployer.DOCUMENT.write_text(placed(deployer.DOCUMENT.read_text(), "deployer", policy))
     return 0
 
 

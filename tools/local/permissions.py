@@ -17,6 +17,7 @@ WEB = "_Web"  # begins like the other one
 OTHER_ACCOUNT_ID = "999999999999"
 SUFFIX = "-AbCdEf"
 TAG = "aws:PrincipalTag/MovieXchangeClientId"
+TOPIC = f"{STACK_NAME}-AlarmTopic-1A2B3C"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT_ID}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 ANYTHING: Policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -100,6 +101,8 @@ class Permissions:
             "a schedule of the account": _service("scheduler", "schedule-group/default"),
             "another account's schedule": _service("scheduler", "schedule-group/default", account_id=OTHER_ACCOUNT_ID),
             "a function of the account": _service("lambda", "function:another"),
+            "an alarm of the account": _service("cloudwatch", "alarm:another"),
+            "another account's alarm": _service("cloudwatch", "alarm:another", account_id=OTHER_ACCOUNT_ID),
         }
 
     @cached_property
@@ -120,6 +123,10 @@ class Permissions:
             "another log": _resource("logs", f"log-group:/aws/lambda/{STACK_NAME}-2:log-stream:2026"),
             "function's role": self._assumable("FunctionRole"),
             "schedule's role": self._assumable("ScheduleRole"),
+            "topic": _resource("sns", TOPIC, self._property("AlarmTopicPolicy", "PolicyDocument")),
+            "another topic": _resource("sns", f"{TOPIC}-2"),
+            "network interface": _resource("ec2", "network-interface/eni-1a2b3c4d"),
+            "subnet": _resource("ec2", "subnet/subnet-1a2b3c4d"),
         }
 
     @property
@@ -143,6 +150,7 @@ class Permissions:
             "Queue": _arn("sqs", f"{STACK_NAME}.fifo"),
             "Function": _arn("lambda", f"function:{STACK_NAME}"),
             "FunctionLogs": _arn("logs", f"log-group:/aws/lambda/{STACK_NAME}:*"),
+            "AlarmTopic": _arn("sns", TOPIC),
             **{role: f"arn:aws:iam::{ACCOUNT_ID}:role/{role}" for role in ("FunctionRole", "ScheduleRole")},
             **{
                 rule: _arn("events", f"rule/{STACK_NAME}-{rule}-1A2B3C")
@@ -153,6 +161,7 @@ class Permissions:
             "FunctionLogs": f"/aws/lambda/{STACK_NAME}",
             "Function": STACK_NAME,
             "Credentials": arns["Credentials"],
+            "AlarmTopic": arns["AlarmTopic"],
         }
         return names | {f"{name}.Arn": arn for name, arn in arns.items()}
 

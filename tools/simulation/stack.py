@@ -80,6 +80,7 @@ class Stack:
             secret_tags={},
             auth_url="https://auth",
             api_url="https://api",
+            proxy="",
         )
         self.invariants = Invariants(self)
         self.running: set[Invocation] = set()

@@ -11,8 +11,7 @@ class TimeIsUp(BaseException):
 class RotatorError(Exception):
     """A failure, with who can end it and how; `kind` tells special cases apart."""
 
-    who: str
-    remedy: str
+    who = remedy = ""
     needs_person = True  # counts as ActionRequired
 
     def __init__(self, problem: str, *, kind: str = "", remedy: str = "", ends_by_itself: bool = False) -> None:

@@ -53,7 +53,7 @@ class Grants:
 
     def obtain(self, client: Client, *, may_renew: bool) -> tuple[AccessToken, bool]:
         """Log in, or use the stored refresh token if the credentials stand in the way; return whether it was that."""
-        is_renewed = False
+        stored = None
         try:
             token, refresh_token = self._log_in(client)
         except CREDENTIALS_TROUBLES as trouble:
@@ -62,13 +62,12 @@ class Grants:
             if stored is None:
                 raise
             token, refresh_token = self._renew(client, stored, trouble)
-            is_renewed = True
         try:  # before the access token is published, so that a crash in between costs neither
             if self.settings.keep_refresh_token and refresh_token:
                 self.secrets.store_refresh_token(client, refresh_token)
         except errors.SecretsManagerFailed as failure:
             self.failures.append(failure)
-        return token, is_renewed
+        return token, stored is not None
 
     def accept(self, version: str) -> None:
         """Note that the token service accepted a version."""

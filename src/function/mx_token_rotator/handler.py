@@ -36,14 +36,14 @@ secrets_manager = boto3.client("secretsmanager", config=limits)
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Serve one message of the queue or one request by hand, and return its outcomes; never raises."""
-    outcomes: list[Outcome] = []
-    failures: list[errors.RotatorError] = []
+    outcomes, failures = list[Outcome](), list[errors.RotatorError]()
     run = None
     try:
         with time_limit(context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS) as seconds_left:
             settings = Settings.parse(os.environ)
             request = events.parse(event, settings.clients, settings.account, utc_now())
-            world = World(send=send, clock=utc_now, sleep=time.sleep, seconds_left=seconds_left, warn=logger.warning)
+            through = partial(send, proxy=settings.proxy)
+            world = World(send=through, clock=utc_now, sleep=time.sleep, seconds_left=seconds_left, warn=logger.warning)
             secrets = SecretsManager(secrets_manager, settings, time.sleep)
             run = Run(request, settings, secrets, MovieXchange(settings, world), world, failures)
             outcomes.extend(run.outcomes())

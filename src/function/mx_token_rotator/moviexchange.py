@@ -19,8 +19,7 @@ RECHECK_AFTER = 2.0  # seconds; an API may learn of a new token a little later
 DOCUMENTED_LIFETIME = 43_200  # seconds; MX's guide, for an answer without expires_in
 LONGEST_LIFETIME = 366 * 24 * 3600  # seconds
 USABLE = r"[!-~]{1,16384}"  # hardly a server accepts a longer header
-OF_CREDENTIALS = {"invalid_grant", "access_denied"}
-OF_CLIENT_ID = {"invalid_client", "unauthorized_client"}
+OF_CREDENTIALS, OF_CLIENT_ID = {"invalid_grant", "access_denied"}, {"invalid_client", "unauthorized_client"}
 OF_OUTAGES = {"temporarily_unavailable", "server_error", "slow_down"}
 OF_REQUEST = {"invalid_request", "unsupported_grant_type", "invalid_scope", "unsupported_response_type"}
 KNOWN = OF_CREDENTIALS | OF_CLIENT_ID | OF_OUTAGES | OF_REQUEST  # RFC 6749, sections 4.1.2.1 and 5.2; RFC 8628
@@ -166,13 +165,12 @@ def jwt_expiry(token: str, now: datetime) -> datetime | None:
     """Return the plausible `exp` of a token that is a JWT (RFC 7519, section 4.1.4); no signature is checked."""
     try:
         _, payload, _ = token.split(".")
-        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp")
+        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp", 0)
     except ValueError:
         return None
     earliest, latest = now.timestamp() + 60, now.timestamp() + LONGEST_LIFETIME
-    if isinstance(exp, bool) or not isinstance(exp, int | float) or not earliest <= exp <= latest:
-        return None
-    return datetime.fromtimestamp(int(exp), tz=now.tzinfo)
+    is_plausible = type(exp) in {int, float} and earliest <= exp <= latest
+    return datetime.fromtimestamp(int(exp), tz=now.tzinfo) if is_plausible else None
 
 
 def _seconds(expires_in: Any) -> int:  # noqa: ANN401

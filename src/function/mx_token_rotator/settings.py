@@ -48,6 +48,7 @@ class Settings:
     secret_tags: dict[str, str]
     auth_url: str
     api_url: str
+    proxy: str
 
     @classmethod
     def parse(cls, environment: Mapping[str, str]) -> Self:
@@ -79,6 +80,7 @@ class Settings:
             secret_tags=dict(tag.strip().split("=", 1) for tag in tags.split(",") if tag),
             auth_url=read("AUTH_URL", f"none|{URL}", "https://HOST or none").rstrip("/") or token_service,
             api_url=read("API_URL", f"none|{URL}", "https://HOST/PATH or none").rstrip("/"),
+            proxy=read("MOVIEXCHANGE_PROXY", r"none|https?://[^\s/?#@]+", "http://HOST:PORT or none"),
         )
 
     def verification_url(self, client_secret: str) -> str:

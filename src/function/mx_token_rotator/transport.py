@@ -13,6 +13,7 @@ from mx_token_rotator.errors import TimeIsUp
 TIMEOUTS = (3.05, 10.0)  # seconds to connect, and to wait for the next byte
 LONGEST_BODY = 64 * 1024  # bytes
 TROUBLES = {  # by the names of the exceptions of socket and urllib3
+    "ProxyError": "the proxy of HttpsProxy cannot be reached, or does not let it through",
     "gaierror": "its name cannot be resolved (DNS)",
     "ConnectionRefusedError": "the connection was refused",
     "ConnectTimeoutError": "the connection timed out",
@@ -51,8 +52,8 @@ class World:
     warn: Callable[[str], None]
 
 
-def send(method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Answer:
-    """Send one request on a connection of its own, and return what came of it."""
+def send(method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, proxy: str = "") -> Answer:
+    """Send one request on a connection of its own, HTTPS through the proxy if any; return what came of it."""
     # Loading requests takes a third of a second, and most runs send nothing.
     from requests import Request, RequestException  # noqa: PLC0415
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
@@ -63,7 +64,8 @@ def send(method: str, url: str, headers: Mapping[str, str], form: Mapping[str, s
     try:
         request = Request(method, url, headers=ours | dict(headers), data=form).prepare()
         # The adapter alone: a session would add redirects, cookies, netrc and proxies.
-        with closing(HTTPAdapter()) as adapter, adapter.send(request, timeout=TIMEOUTS, stream=True) as response:
+        via = {"https": proxy}
+        with closing(HTTPAdapter()) as http, http.send(request, stream=True, timeout=TIMEOUTS, proxies=via) as response:
             # The body of an answer that a status explains may be endless.
             if form or response.status_code in {401, 403}:
                 try:
@@ -82,9 +84,11 @@ def no_answer(host: str, error: BaseException | None) -> Answer:
     names, trouble = list[str](), ""
     while error:  # requests and urllib3 wrap what happened
         names.append(type(error).__name__)
-        if isinstance(error, SSLCertVerificationError):
-            trouble = f"its TLS certificate is not trusted: {error.verify_message}"
+        for each in (error, *error.args):  # behind a proxy, urllib3 has it as an argument alone
+            if isinstance(each, SSLCertVerificationError):
+                trouble = f"its TLS certificate is not trusted: {each.verify_message}"
         error = error.__cause__ or error.__context__
+    trouble += f"; a proxy that opens TLS must exempt {host}" * bool(trouble)
     said = trouble or next((text for name, text in TROUBLES.items() if name in names), f"broken off by {names[0]}")
     never_connected = bool({"ConnectTimeoutError", "NewConnectionError", "NameResolutionError"} & set(names))
     return Answer(host=host, trouble=said, never_connected=never_connected, is_untrusted=bool(trouble))
