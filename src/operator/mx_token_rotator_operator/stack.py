@@ -83,13 +83,42 @@ class DeployedStack:
     name: str
 
     @cached_property
-    def _function(self) -> Mapping[str, Any]:
+    def function(self) -> Mapping[str, Any]:
+        """The configuration of the function, which has the stack's name."""
         return self.session.client("lambda").get_function_configuration(FunctionName=self.name)
 
     @property
-    def _variables(self) -> Mapping[str, str]:
-        variables: Mapping[str, str] = self._function["Environment"]["Variables"]
+    def variables(self) -> Mapping[str, str]:
+        """The function's environment variables, none of which is secret."""
+        variables: Mapping[str, str] = self.function["Environment"]["Variables"]
         return variables
+
+    @property
+    def account(self) -> str:
+        """SecretPrefix/Environment, the first part of every secret's name."""
+        return self.variables["ACCOUNT"]
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """The physical id of each resource by its logical id."""
+        pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
+        resources = [each for page in pages.paginate(StackName=self.name) for each in page["StackResourceSummaries"]]
+        return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
+
+    @cached_property
+    def _description(self) -> Mapping[str, Any]:
+        (described,) = self.session.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return described
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters."""
+        return {each["ParameterKey"]: each["ParameterValue"] for each in self._description.get("Parameters", [])}
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        return {each["OutputKey"]: each["OutputValue"] for each in self._description.get("Outputs", [])}
 
     @cached_property
     def _secrets_manager(self) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
@@ -98,12 +127,12 @@ class DeployedStack:
     @property
     def credentials_secret(self) -> str:
         """The name of the secret with the user name and password."""
-        return f"{self._variables['ACCOUNT']}/credentials"
+        return f"{self.account}/credentials"
 
     @property
     def names(self) -> list[str]:
         """The names of the stack's client IDs, in the order of its parameter ClientIds."""
-        return [entry.partition(":")[0].strip() for entry in self._variables["CLIENT_IDS"].split(",") if entry.strip()]
+        return [entry.partition(":")[0].strip() for entry in self.variables["CLIENT_IDS"].split(",") if entry.strip()]
 
     def invoke(self, **request: str | bool) -> list[Outcome]:
         """Invoke the function, and return the outcomes, none of which is a failure."""
@@ -124,7 +153,7 @@ class DeployedStack:
 
     def try_credentials(self, name: str) -> Outcome:
         """Have the function log in for a client ID with the current credentials, without publishing the token."""
-        version = self._labels(self.credentials_secret).get("AWSCURRENT")
+        version = self.labels(self.credentials_secret).get("AWSCURRENT")
         if version is None:
             raise RotatorFailed(f"The secret {self.credentials_secret} is still empty.\nWhat to do: set-credentials.")
         return self.invoke(client_id=name, credentials_version=version)[0]
@@ -132,7 +161,7 @@ class DeployedStack:
     def replace_credentials(self, text: str, report: Callable[[str], None], sleep: Callable[[float], None]) -> None:
         """Try credentials, make them the current ones, and wait until every token comes from them."""
         client, secret = self._secrets_manager, self.credentials_secret
-        current, before = self._labels(secret).get("AWSCURRENT"), self._published()
+        current, before = self.labels(secret).get("AWSCURRENT"), self._published()
         if current is None:
             # Secrets Manager makes a secret's first version current whatever label is asked for.
             client.put_secret_value(SecretId=secret, SecretString=text)
@@ -163,7 +192,7 @@ class DeployedStack:
 
     def statuses(self, now: datetime) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """Return each token's status by its name, and each alarm's state by its logical id."""
-        account = self._variables["ACCOUNT"]
+        account = self.account
         start = int((now - timedelta(days=1)).timestamp() * 1000)
         pages = self.session.client("logs").get_paginator("filter_log_events")
         log = [
@@ -173,22 +202,22 @@ class DeployedStack:
             for event in page["events"]
             if '"outcome":' in event["message"]  # MiniStack ignores the pattern
         ]
-        tokens = {name: token_status(name, log, self._labels(f"{account}/tokens/{name}"), now) for name in self.names}
+        tokens = {name: token_status(name, log, self.labels(f"{account}/tokens/{name}"), now) for name in self.names}
         return tokens, self._alarms()
 
     def reader_policy(self, name: str) -> dict[str, Any]:
         """Return the IAM policy of an application that reads this client ID's token."""
         if name not in self.names:
             raise RotatorFailed(f"{name} is not one of the stack's client IDs: {', '.join(self.names)}.")
-        _, partition, _, region, account_id, *_ = self._function["FunctionArn"].split(":")
-        account, key = self._variables["ACCOUNT"], self._variables["KMS_KEY_ARN"]
+        _, partition, _, region, account_id, *_ = self.function["FunctionArn"].split(":")
+        account, key = self.account, self.variables["KMS_KEY_ARN"]
         return reader_policy(account, name, region, account_id, None if key == "none" else key, partition=partition)
 
     def remove_token(self, name: str) -> dict[str, str]:
         """Delete the secrets of a removed client ID, and return when each will be gone."""
         if name in self.names:
             raise RotatorFailed(f"{name} is still in use.\nWhat to do: first remove it from the parameter ClientIds.")
-        account, client, deleted = self._variables["ACCOUNT"], self._secrets_manager, {}
+        account, client, deleted = self.account, self._secrets_manager, {}
         for secret in (f"{account}/tokens/{name}", f"{account}/refresh-tokens/{name}"):
             try:
                 answer = client.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
@@ -200,10 +229,10 @@ class DeployedStack:
         return deleted
 
     def _published(self) -> dict[str, str | None]:
-        account = self._variables["ACCOUNT"]
-        return {name: self._labels(f"{account}/tokens/{name}").get("AWSCURRENT") for name in self.names}
+        account = self.account
+        return {name: self.labels(f"{account}/tokens/{name}").get("AWSCURRENT") for name in self.names}
 
-    def _labels(self, secret: str) -> dict[str, str]:
+    def labels(self, secret: str) -> dict[str, str]:
         """Return the version that has each label; none where the secret is empty, or was not created yet."""
         client = self._secrets_manager
         try:
@@ -213,9 +242,6 @@ class DeployedStack:
         return {label: version for version, labels in versions.items() for label in labels}
 
     def _alarms(self) -> dict[str, str]:
-        pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
-        resources = [each for page in pages.paginate(StackName=self.name) for each in page["StackResourceSummaries"]]
-        alarms = [each for each in resources if each["ResourceType"] == "AWS::CloudWatch::Alarm"]
-        names = {each["PhysicalResourceId"]: each["LogicalResourceId"] for each in alarms}
-        described = self.session.client("cloudwatch").describe_alarms(AlarmNames=[*names])
+        names = {physical: logical for logical, physical in self.resources.items()}
+        described = self.session.client("cloudwatch").describe_alarms(AlarmNames=[each for each in names if each])
         return {names[each["AlarmName"]]: each["StateValue"] for each in described["MetricAlarms"]}
