@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, BinaryIO
 
 import boto3
@@ -13,6 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Column, Table
 
+from mx_token_rotator_operator import doctor as checks
+from mx_token_rotator_operator import exercise
+from mx_token_rotator_operator.doctor import Finding
+from mx_token_rotator_operator.exercise import Exercise
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
 
 PROMPTS: dict[str, dict[str, Any]] = {
@@ -154,6 +159,30 @@ def remove_token(stack: DeployedStack, name: str, *, as_json: bool) -> None:
         for secret, day in deleted.items()
     )
     click.echo(json.dumps({"deleted": deleted}) if as_json else text)
+
+
+@main.command(epilog="Exit codes: 0 all is well; 1 something is wrong; 3 something could not be looked at.")
+@click.option("--exercise", "is_exercise", is_flag=True, help="Also act: each effect is named before it asks.")
+@click.option("--name", help="The client ID for the exercise; the first one by default.")
+@click.option("--yes", is_flag=True, help="Answer each question of the exercise with yes.")
+@on_stack
+def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bool, as_json: bool) -> None:
+    """Check that the stack works, without a change. One line a check: ok, wrong, or could not look."""
+
+    def findings() -> Iterator[Finding]:
+        yield from checks.run(stack, datetime.now(UTC))
+        if is_exercise:
+            steps = Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), time.sleep)
+            yield from exercise.run(steps, lambda effect: yes or click.confirm(f"{effect} Go on?", err=True))
+
+    found = []
+    for each in findings():
+        found.append(each)
+        if not as_json:
+            click.echo(str(each))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found]))
+    click.get_current_context().exit(checks.exit_code(found))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,329 @@
+"""What the doctor decides from what AWS answers, which is written as AWS documents it."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mx_token_rotator_operator import verdicts
+from mx_token_rotator_operator.verdicts import Verdict
+
+REGION = "eu-west-1"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ID = "123456789012"
+ALARM_ARN = f"arn:aws:cloudwatch:{REGION}:{ID}:alarm:mx-token-rotator-TokenLifeLow-1"
+FACTS = {"aws:sourceaccount": ID, "aws:sourceowner": ID, "aws:sourcearn": ALARM_ARN}
+SERVICE = {"Service": "cloudwatch.amazonaws.com"}
+PUBLISH = {"Effect": "Allow", "Principal": SERVICE, "Action": "sns:Publish", "Resource": "*"}
+# SNS gives a topic this policy if nobody writes one.
+DEFAULT = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "*"},
+    "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:Receive"],
+    "Resource": "*",
+    "Condition": {"StringEquals": {"AWS:SourceOwner": ID}},
+}
+USE_KEY = {"Effect": "Allow", "Principal": SERVICE, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
+KEY = {"KeyManager": "CUSTOMER", "KeyState": "Enabled"}
+PARAMETERS = {
+    "Environment": "staging",
+    "RefreshAtPercent": "50",
+    "AlarmBelowPercent": "25",
+    "MinTokenAgeSeconds": "900",
+    "VerifyPath": "auto",
+    "ApiUrl": "none",
+}
+
+
+def line(**members: Any) -> dict[str, Any]:  # noqa: ANN401  JSON's values
+    """Return a line of the log: a token with ten hours left, checked ten minutes ago."""
+    kept = {"client_id": "_Website", "outcome": "kept", "reason": "fresh", "version_id": "two"}
+    return kept | {"expires_at": "2026-03-01T22:00:00Z", "logged_at": NOON - timedelta(minutes=10)} | members
+
+
+def secret(*labels: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401  DescribeSecret's values
+    """Return what DescribeSecret says of credentials whose one version has these labels."""
+    return {"VersionIdsToStages": {"one": [*labels]} if labels else {}} | members
+
+
+def tagged(name: str, **members: str) -> dict[str, Any]:
+    """Return what ListSecrets says of a secret that the function made."""
+    return {"Name": name, "Tags": [{"Key": verdicts.TAG, "Value": "moviexchange/staging"}]} | members
+
+
+def configuration(state: str = "Active", update: str = "Successful", **levels: str) -> dict[str, Any]:
+    """Return a function's configuration."""
+    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"} | levels
+    return {"State": state, "LastUpdateStatus": update, "LoggingConfig": logging}
+
+
+def judged(
+    *statements: dict[str, Any],
+    key: dict[str, str] | None = None,
+    key_policy: dict[str, Any] | None = None,
+    confirmed: int = 1,
+    pending: int = 0,
+) -> Verdict:
+    """Judge a topic with these statements in its policy."""
+    attributes = {
+        "TopicArn": f"arn:aws:sns:{REGION}:{ID}:alarms",
+        "Policy": json.dumps({"Statement": [*statements]}),
+        "SubscriptionsConfirmed": str(confirmed),
+        "SubscriptionsPending": str(pending),
+    }
+    return verdicts.topic(attributes, key or {}, {"Statement": [key_policy or {}]}, FACTS)
+
+
+def alarm(state: str = "OK", *, enabled: bool = True) -> Verdict:
+    """Judge an alarm."""
+    return verdicts.alarm("ActionRequired", {"AlarmName": "a-1", "ActionsEnabled": enabled, "StateValue": state})
+
+
+def described(status: str) -> dict[str, Any]:
+    """Return what DescribeStacks says."""
+    return {"Stacks": [{"StackStatus": status}]}
+
+
+def chosen(**values: str) -> Verdict:
+    """Judge parameters, of which the others are as a new stack has them."""
+    return verdicts.parameters(PARAMETERS | values, REGION)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        verdicts.stack(described("UPDATE_COMPLETE"), "here"),
+        verdicts.version("1.2.3", "1.2.3"),
+        verdicts.function(configuration()),
+        verdicts.function(configuration(ApplicationLogLevel="DEBUG")),
+        verdicts.runs([line()], NOON, [0.0, 0.0]),
+        verdicts.runs([line()], NOON, []),
+        verdicts.sender("the schedule", "ENABLED", [{"Arn": "arn:aws:sqs:::queue.fifo"}], "queue.fifo"),
+        verdicts.queue("Enabled", 0, 0.0),
+        verdicts.queue("Enabled", 3, 60.0),
+        verdicts.queue("Enabled", 0, 3000.0),
+        verdicts.credentials(secret("AWSCURRENT"), "credentials", REGION),
+        verdicts.credentials(secret("AWSCURRENT", PrimaryRegion=REGION), "credentials", REGION),
+        verdicts.credentials(
+            {"VersionIdsToStages": {"one": ["AWSPREVIOUS", "REJECTED"], "two": ["AWSCURRENT"]}}, "credentials", REGION
+        ),
+        verdicts.token("_Website", [line()], {"AWSCURRENT": "two"}, NOON),
+        verdicts.token("_Website", [line(), line(client_id="Web", outcome="failed")], {"AWSCURRENT": "two"}, NOON),
+        verdicts.token(
+            "_Website", [line(), line(reason="RequestInvalid", outcome="failed")], {"AWSCURRENT": "two"}, NOON
+        ),
+        verdicts.orphans([tagged("moviexchange/staging/tokens/Web")], {("moviexchange/staging", "Web")}, REGION),
+        verdicts.orphans([tagged("moviexchange/staging/tokens/Gone", PrimaryRegion="us-east-1")], set(), REGION),
+        verdicts.other_stacks("moviexchange/staging", ["mx-token-rotator"]),
+        verdicts.metrics([80.0, 70.0]),
+        alarm(),
+        alarm("INSUFFICIENT_DATA"),
+        judged(PUBLISH),
+        judged(DEFAULT),
+        judged(PUBLISH | {"Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:*:{ID}:alarm:*"}}}),
+        judged(PUBLISH | {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}),
+        judged(
+            PUBLISH,
+            PUBLISH | {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        ),
+        judged(PUBLISH, key=KEY, key_policy=USE_KEY),
+        chosen(),
+        chosen(Environment="sandbox"),
+        chosen(SubnetIds="subnet-1", SecurityGroupIds="sg-1"),
+        chosen(KmsKeyArn=f"arn:aws:kms:{REGION}:{ID}:key/1"),
+    ],
+    ids=lambda verdict: verdict.seen,
+)
+def test_nothing_is_to_do_where_all_is_well(verdict: Verdict) -> None:
+    """However AWS says it."""
+    assert verdict.to_do == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "to_do"),
+    [
+        (verdicts.stack(None, "a in b"), "there is no stack a in b", "Name another one"),
+        (verdicts.stack(described("UPDATE_ROLLBACK_COMPLETE"), "a"), "a, UPDATE_ROLLBACK_COMPLETE", "deploy again"),
+        (verdicts.stack(described("UPDATE_IN_PROGRESS"), "a"), "UPDATE_IN_PROGRESS", "Wait"),
+        (verdicts.version("1.2.3", "1.3.0"), "1.2.3 is deployed, this tool is 1.3.0", "Install this tool from"),
+        (
+            verdicts.function(configuration("Failed") | {"StateReason": "its key"}),
+            "Failed, .*: its key",
+            "deploy again",
+        ),
+        (verdicts.function(configuration("Inactive")), "Inactive", "wait"),
+        (
+            verdicts.function(configuration(update="Failed") | {"LastUpdateStatusReason": "no subnet"}),
+            "update Failed: no subnet",
+            "Undo",
+        ),
+        (
+            verdicts.function(configuration(ApplicationLogLevel="WARN")),
+            "^ApplicationLogLevel WARN$",
+            "set Appl.* to INFO",
+        ),
+        (verdicts.function(configuration(SystemLogLevel="ERROR")), "^SystemLogLevel ERROR$", "set System.* to INFO"),
+        (verdicts.runs([], NOON, []), "none within a day", "See the schedule"),
+        (verdicts.runs([line(logged_at=NOON - timedelta(hours=2))], NOON, []), "2 h 0 min ago", "See the schedule"),
+        (verdicts.runs([line()], NOON, [0.0, 2.0]), "^2 without a result", "Look for errorType"),
+        (verdicts.sender("the schedule", "DISABLED", [], "q"), "the schedule is DISABLED", "Enable the schedule"),
+        (verdicts.sender("TokenRejected", "ENABLED", [], "q"), "does not send", "Have TokenRejected send to q"),
+        (verdicts.queue("Disabled", 0, 0.0), "mapping Disabled", "resume"),
+        (verdicts.queue("Enabled", 15, 0.0), "15 waiting", "Runs fail"),
+        (verdicts.queue("Enabled", 1, 600.0), "oldest 600 s", "Runs fail"),
+        (verdicts.credentials(None, "a/credentials", REGION), "there is no secret a/credentials", "CreateCredentials"),
+        (verdicts.credentials(secret(), "a/credentials", REGION), "never filled", "set-credentials"),
+        (verdicts.credentials(secret("AWSPREVIOUS"), "a/credentials", REGION), "never filled", "set-credentials"),
+        (verdicts.credentials(secret("AWSCURRENT", "REJECTED"), "a", REGION), "a is REJECTED", "Store the right"),
+        (
+            verdicts.credentials(secret("AWSCURRENT", PrimaryRegion="us-east-1"), "a", REGION),
+            "replica from us-east-1",
+            "Deploy the stack there",
+        ),
+        (
+            verdicts.credentials(secret("AWSCURRENT", DeletedDate=NOON), "a", REGION),
+            "to be deleted",
+            "restore-secret --secret-id a$",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_to_do(verdict: Verdict, seen: str, to_do: str) -> None:
+    """By the words that the docs use."""
+    assert (bool(re.search(seen, verdict.seen)), bool(re.search(to_do, verdict.to_do))) == (True, True)
+
+
+FAILED = {"outcome": "failed", "reason": "CredentialsRejected", "error": "the password is wrong"}
+ADVICE = {"remedy": "Store the right one.", "who": "its owner"}
+
+
+@pytest.mark.parametrize(
+    ("log", "labels", "seen", "to_do"),
+    [
+        (
+            [line(), line(**FAILED, **ADVICE)],
+            {"AWSCURRENT": "two"},
+            "^_Website: CredentialsRejected 10 min ago: the pass",
+            "owner",
+        ),
+        ([line(client_id="Web")], {"AWSCURRENT": "two"}, "does not have its version", "Invoke"),
+        ([line(version_id="one")], {"AWSCURRENT": "two"}, "does not have its version", "Invoke"),
+        ([], {}, "nothing is published", "Invoke"),
+        ([line(expires_at="2026-03-01T11:00:00Z")], {"AWSCURRENT": "two"}, "expired", "See why no run"),
+        ([line(verified=False)], {"AWSCURRENT": "two"}, "10 h 0 min left", "The API refused it"),
+    ],
+)
+def test_a_token_that_is_wrong_is_named(
+    log: list[dict[str, Any]], labels: dict[str, str], seen: str, to_do: str
+) -> None:
+    """With its last error and that error's remedy, or with what is wrong about the published version."""
+    verdict = verdicts.token("_Website", log, labels, NOON)
+
+    assert (bool(re.search(seen, verdict.seen)), bool(re.search(to_do, verdict.to_do))) == (True, True)
+
+
+def test_a_failure_of_the_whole_stack_is_one_of_each_token() -> None:
+    """Its line has no client ID, because members that would be null are left out."""
+    failed = {name: value for name, value in line(**FAILED, **ADVICE).items() if name != "client_id"}
+
+    assert verdicts.token("_Website", [failed], {"AWSCURRENT": "two"}, NOON).to_do == "Store the right one. (its owner)"
+
+
+@pytest.mark.parametrize("kind", ["tokens", "refresh-tokens"])
+def test_the_secret_of_a_removed_client_id_is_an_orphan(kind: str) -> None:
+    """One that another stack's account has is not its own."""
+    found = verdicts.orphans([tagged(f"moviexchange/staging/{kind}/Web")], {("vista/staging", "Web")}, REGION)
+
+    assert (found.seen, "remove-token --orphans" in found.to_do) == (
+        f"no stack has moviexchange/staging/{kind}/Web",
+        True,
+    )
+
+
+def test_two_stacks_on_one_prefix_are_named() -> None:
+    """Each writes what the other one reads."""
+    found = verdicts.other_stacks("moviexchange/staging", ["first", "second"])
+
+    assert (found.seen, found.to_do) == (
+        "moviexchange/staging belongs to first, second",
+        "Remove a stack, or deploy it with another SecretPrefix.",
+    )
+
+
+def test_metrics_that_cloudwatch_does_not_have_are_named() -> None:
+    """Lambda drops them without an error if the log level is above INFO."""
+    assert "see the log level" in verdicts.metrics([]).to_do
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "to_do"),
+    [
+        (verdicts.alarm("TokenLifeLow", None), "TokenLifeLow is deleted", "deploy it again"),
+        (alarm("ALARM"), "ActionRequired ALARM", "docs/operating.md"),
+        (alarm(enabled=False), "actions of ActionRequired are disabled", "enable-alarm-actions --alarm-names a-1$"),
+    ],
+)
+def test_an_alarm_that_is_wrong_is_named(verdict: Verdict, seen: str, to_do: str) -> None:
+    """By its logical id, as the docs do."""
+    assert (seen in verdict.seen, bool(re.search(to_do, verdict.to_do))) == (True, True)
+
+
+NOT_OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen"),
+    [
+        (verdicts.topic(None, {}, {}, FACTS), "topic does not exist"),
+        (judged(), "may not publish to alarms"),
+        (judged(PUBLISH | {"Principal": {"AWS": f"arn:aws:iam::{ID}:root"}}), "may not publish"),
+        (judged(PUBLISH | {"Principal": {"Service": ["events.amazonaws.com"]}}), "may not publish"),
+        (judged(PUBLISH | {"Action": "sns:Subscribe"}), "may not publish"),
+        (judged(PUBLISH | NOT_OURS), "may not publish"),
+        (judged(DEFAULT | NOT_OURS), "may not publish"),
+        (judged(PUBLISH | {"Condition": {"ArnNotLike": {"aws:SourceArn": ALARM_ARN}}}), "may not publish"),
+        (judged(PUBLISH, PUBLISH | {"Effect": "Deny", "Principal": "*"}), "may not publish"),
+        (judged(PUBLISH, key=KEY | {"KeyManager": "AWS"}), "may not use alias/aws/sns, the key of alarms"),
+        (judged(PUBLISH, key=KEY | {"KeyState": "Disabled"}, key_policy=USE_KEY), "may not use the key of alarms"),
+        (judged(PUBLISH, key=KEY, key_policy=USE_KEY | {"Action": "kms:Decrypt"}), "may not use the key"),
+        (judged(PUBLISH, key=KEY, key_policy=USE_KEY | {"Principal": {"AWS": "*"}}), "may not use the key"),
+        (judged(PUBLISH, pending=1), "a subscription of alarms is not confirmed"),
+        (judged(PUBLISH, confirmed=0), "nobody has subscribed to alarms"),
+    ],
+)
+def test_a_topic_that_tells_nobody_is_named(verdict: Verdict, seen: str) -> None:
+    """With what its policy, its key or its subscriptions lack."""
+    assert (seen in verdict.seen, verdict.to_do != "") == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({"AlarmBelowPercent": "50"}, "AlarmBelowPercent must be less than 50"),
+        ({"RefreshAtPercent": "70", "AlarmBelowPercent": "30"}, "AlarmBelowPercent must be less than 30"),
+        ({"MinTokenAgeSeconds": "21600"}, "with MinTokenAgeSeconds no report ever counts"),
+        ({"SubnetIds": "subnet-1"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"SecurityGroupIds": "sg-1", "SubnetIds": "none"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"VerifyPath": "/users", "Environment": "sandbox"}, "VerifyPath needs ApiUrl"),
+        ({"VerifyPath": "none", "ApiUrl": "https://api.example.com"}, "ApiUrl is for VerifyPath, which is none"),
+        ({"KmsKeyArn": f"arn:aws:kms:us-east-1:{ID}:key/1"}, "KmsKeyArn must be in eu-west-1"),
+        ({"AlarmTopicArn": f"arn:aws:sns:us-east-1:{ID}:alarms"}, "AlarmTopicArn must be in eu-west-1"),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_named(values: dict[str, str], seen: str) -> None:
+    """Each by its name."""
+    assert (chosen(**values).seen, chosen(**values).to_do) == (seen, "Change the parameters.")
+
+
+@pytest.mark.parametrize("values", [{"Environment": "sandbox"}, {"VerifyPath": "none"}])
+def test_tokens_that_are_not_verified_are_no_error_but_said(values: dict[str, str]) -> None:
+    """Vista's sandbox has no API of movieXchange."""
+    assert chosen(**values) == Verdict("no token is verified")
+
+
+def test_sixty_tokens_are_a_short_verdict() -> None:
+    """The first ones stand for all."""
+    found = verdicts.together(Verdict(f"{each} expired", "See why.") for each in range(60))
+
+    assert found == Verdict("0 expired; 1 expired; 2 expired; 3 expired; and 56 more", "See why.")
