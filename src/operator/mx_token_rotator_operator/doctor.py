@@ -170,8 +170,11 @@ def topics(aws: Aws) -> Verdict:
 def topic(aws: Aws, arn: str, alarm_arn: str) -> Verdict:
     """Look at a topic and its key."""
     found, key, policy = aws.find("sns", "get_topic_attributes", TopicArn=arn), {}, "{}"
-    if found and "KmsMasterKeyId" in found["Attributes"]:
-        key = aws.ask("kms", "describe_key", KeyId=found["Attributes"]["KmsMasterKeyId"])["KeyMetadata"]
+    key_id = found["Attributes"].get("KmsMasterKeyId") if found else None
+    if key_id == "alias/aws/sns":
+        key = {"KeyManager": "AWS"}
+    elif key_id:
+        key = aws.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
         policy = aws.ask("kms", "get_key_policy", KeyId=key["Arn"], PolicyName="default")["Policy"]
     facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
     return verdicts.topic(found and found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})

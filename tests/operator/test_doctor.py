@@ -1,0 +1,451 @@
+"""The doctor on a deployed stack that is healthy, and that is broken in one place at a time.
+
+MiniStack enforces no IAM and takes no metrics out of logs, so a test denies calls in its place, and puts the metrics.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+
+from mx_token_rotator_operator import doctor, verdicts
+from mx_token_rotator_operator.__main__ import main
+from mx_token_rotator_operator.doctor import CHECKS, NEEDS, OK, UNKNOWN, WRONG, Aws, Finding
+from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
+from mx_token_rotator_operator.verdicts import Verdict
+from tools.local.aws import KEY, PROJECT, REGION, LocalAws
+from tools.local.faults import oauth_error
+from tools.local.mx import MovieXchangeStandIn
+from tools.local.stack import WEBSITE, Stack, eventually
+
+SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
+GUIDE = ""  # (PROJECT / "docs" / "operating.md").read_text().split("\n## Prove that it works\n")[1].split("\n## ")[0]
+
+
+@dataclass
+class Examined:
+    """A deployed stack, what the doctor found when it was new and when it was healthy, and what it called then."""
+
+    stack: Stack
+    topic: str
+    session: boto3.Session
+    denied: str = ""
+    """The permission that AWS denies."""
+    calls: list[str] = field(default_factory=list)
+    unfilled: dict[str, Finding] = field(default_factory=dict)
+    healthy: dict[str, Finding] = field(default_factory=dict)
+    needed: dict[str, set[str]] = field(default_factory=dict)
+    """The permissions that each check of the healthy stack used."""
+
+    def __post_init__(self) -> None:
+        """Watch the calls."""
+        self.session.events.register("before-call", self.answer)  # type: ignore[arg-type]  # it may answer
+
+    def answer(self, event_name: str, **_: object) -> tuple[object, dict[str, Any]] | None:
+        """Note the permission of a call, and deny it in AWS's place."""
+        _, service, operation = event_name.split(".")
+        self.calls.append(f"{SERVICES.get(service, service)}:{operation}")
+        error = {"Error": {"Code": "AccessDeniedException", "Message": "User is not authorized to perform it"}}
+        return (SimpleNamespace(status_code=400), error) if self.calls[-1] == self.denied else None
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+        """Make a client of the account."""
+        return self.stack.client(service)
+
+    def look(self, check: str, denied: str = "") -> Finding:
+        """Make one check, while AWS denies a permission."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", self.stack.aws.endpoint)
+            patch.setattr(self, "denied", denied)
+            found = Aws(DeployedStack(self.session, self.stack.name), datetime.now(UTC))
+            return doctor.finding(check, partial(CHECKS[check], found))
+
+    def run(self, region: str = REGION, denied: str = "") -> list[Finding]:
+        """Make all checks as the command does, while AWS denies a permission."""
+        session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=region)
+        session.events.register("before-call", self.answer)  # type: ignore[arg-type]  # it may answer
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", self.stack.aws.endpoint)
+            patch.setattr(self, "denied", denied)
+            return [*doctor.run(DeployedStack(session, self.stack.name), datetime.now(UTC))]
+
+    def look_at_all(self) -> dict[str, Finding]:
+        """Make every check, and note which permissions each used."""
+        found = {}
+        for check in CHECKS:
+            self.calls.clear()
+            found[check] = self.look(check)
+            self.needed[check] = {*self.calls}
+        return found
+
+    def take_metric(self) -> None:
+        """Put the last metric that the function printed, as CloudWatch takes it out of the log."""
+        line = [each for each in self.stack.logged("TokenLifeRemaining") if "TokenLifeRemaining" in each][-1]
+        dimensions = [{"Name": "Account", "Value": line["Account"]}]
+        metric = {"MetricName": "TokenLifeRemaining", "Value": line["TokenLifeRemaining"][0], "Dimensions": dimensions}
+        self.client("cloudwatch").put_metric_data(Namespace="MovieXchange", MetricData=[metric])
+
+
+@pytest.fixture(scope="module")
+def examined(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Examined:
+    """Deploy the stack once, with an encrypted topic for alarms, and fill the credentials."""
+    sns, kms = (aws.session.client(each, endpoint_url=aws.endpoint) for each in ("sns", "kms"))
+    use = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Resource": "*"}
+    policy = {"Statement": [use | {"Action": ["kms:Decrypt", "kms:GenerateDataKey*"]}]}
+    key = kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    topic = sns.create_topic(Name="examined", Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="somebody@example.com")
+    hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
+    more = {"SecretPrefix": "examined", "CheckEvery": "rate(19 minutes)", "AlarmTopicArn": topic}
+    session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+    examined = Examined(Stack(aws, hosts | more, name="mx-token-rotator-examined"), topic, session)
+    examined.stack.deploy()
+    examined.stack.invoke({})
+    examined.unfilled = examined.look_at_all()
+    examined.stack.replace_credentials(account_at_mx.credentials())
+    examined.stack.wait_until_idle()
+    examined.take_metric()
+    # MiniStack evaluates alarms, and may have missed the metric until now.
+    alarm = examined.stack.resource("TokenLifeLow")
+    examined.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="metrics are there")
+    examined.healthy = examined.look_at_all()
+    return examined
+
+
+def test_a_healthy_stack_is_ok(examined: Examined) -> None:
+    """In every check; other tests may have left secrets in this account."""
+    assert {name: each.result for name, each in examined.healthy.items() if name != "orphans"} == dict.fromkeys(
+        [name for name in CHECKS if name != "orphans"], OK
+    )
+
+
+def test_another_stacks_orphans_are_not_this_ones(examined: Examined) -> None:
+    """Its secrets are in use."""
+    assert "examined/" not in examined.healthy["orphans"].seen
+
+
+def disable_schedule(examined: Examined) -> None:
+    """Switch the schedule off, as the console does."""
+    scheduler = examined.client("scheduler")
+    found = scheduler.get_schedule(Name=examined.stack.resource("Schedule"))
+    kept = {name: found[name] for name in ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(**kept, State="DISABLED" if found["State"] == "ENABLED" else "ENABLED")
+
+
+@contextmanager
+def schedule_off(examined: Examined) -> Iterator[None]:
+    """Disable the schedule."""
+    disable_schedule(examined)
+    yield
+    disable_schedule(examined)
+
+
+@contextmanager
+def rule_off(examined: Examined) -> Iterator[None]:
+    """Disable the rule for reports."""
+    name = examined.stack.resource("TokenRejected")
+    examined.client("events").disable_rule(Name=name)
+    yield
+    examined.client("events").enable_rule(Name=name)
+
+
+@contextmanager
+def rule_without_target(examined: Examined) -> Iterator[None]:
+    """Remove the target of the rule for new credentials."""
+    events, name = examined.client("events"), examined.stack.resource("CredentialsChanged")
+    targets = events.list_targets_by_rule(Rule=name)["Targets"]
+    events.remove_targets(Rule=name, Ids=[each["Id"] for each in targets])
+    yield
+    events.put_targets(Rule=name, Targets=targets)
+
+
+@contextmanager
+def paused(examined: Examined) -> Iterator[None]:
+    """Disable the event source mapping."""
+    mapping = examined.stack.resource("QueueMapping")
+    examined.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=False)
+    yield
+    examined.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
+
+
+@contextmanager
+def backlog(examined: Examined) -> Iterator[None]:
+    """Leave a message in the queue for longer than runs take."""
+    age = {"MetricName": "ApproximateAgeOfOldestMessage", "Value": 700.0}
+    queue = {"Name": "QueueName", "Value": f"{examined.stack.name}.fifo"}
+    examined.client("cloudwatch").put_metric_data(Namespace="AWS/SQS", MetricData=[age | {"Dimensions": [queue]}])
+    with paused(examined):
+        examined.client("sqs").send_message(
+            QueueUrl=examined.stack.resource("Queue"), MessageBody='{"scheduled": "<>"}', MessageGroupId="runs"
+        )
+        yield
+    examined.stack.wait_until_idle()
+
+
+@contextmanager
+def password_wrong(examined: Examined) -> Iterator[None]:
+    """Store a password that movieXchange rejects."""
+    credentials = json.loads(
+        examined.client("secretsmanager").get_secret_value(SecretId=examined.stack.credentials_secret)["SecretString"]
+    )
+    examined.stack.fill_credentials(credentials | {"password": "no-such-thing"})
+    eventually(examined.stack.is_rejected, within=30)
+    examined.stack.wait_until_idle()
+    yield
+    examined.stack.replace_credentials(credentials)
+    examined.stack.wait_until_idle()
+
+
+@contextmanager
+def credentials_deleted(examined: Examined) -> Iterator[None]:
+    """Mark the credentials for deletion."""
+    secrets, name = examined.client("secretsmanager"), examined.stack.credentials_secret
+    secrets.delete_secret(SecretId=name)
+    yield
+    secrets.restore_secret(SecretId=name)
+
+
+@contextmanager
+def orphaned(examined: Examined) -> Iterator[None]:
+    """Leave the token of a client ID that was removed."""
+    secrets, name = examined.client("secretsmanager"), examined.stack.token_secret("Removed")
+    secrets.create_secret(Name=name, Tags=[{"Key": verdicts.TAG, "Value": examined.stack.account}])
+    yield
+    secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@contextmanager
+def second_stack(examined: Examined) -> Iterator[None]:
+    """Deploy another function with the same secrets."""
+    function, ours = examined.client("lambda"), examined.stack.variables()
+    function.create_function(
+        FunctionName="second",
+        Runtime="python3.13",
+        Role="arn:aws:iam::000000000000:role/second",
+        Handler="second.handler",
+        Code={"ZipFile": b"PK\x05\x06" + bytes(18)},
+        Environment={"Variables": ours},
+    )
+    yield
+    function.delete_function(FunctionName="second")
+
+
+@contextmanager
+def log_level(examined: Examined, level: str = "WARN") -> Iterator[None]:
+    """Let the function log warnings alone."""
+    function, levels = examined.client("lambda"), {"LogFormat": "JSON", "SystemLogLevel": "INFO"}
+    for each in (level, "INFO"):
+        logging = levels | {"ApplicationLogLevel": each}
+        function.update_function_configuration(FunctionName=examined.stack.name, LoggingConfig=logging)
+        if each == level:
+            yield
+
+
+@contextmanager
+def broken_function(examined: Examined) -> Iterator[None]:
+    """Deploy code that cannot be imported."""
+    function, name = examined.client("lambda"), examined.stack.name
+    handler = function.get_function_configuration(FunctionName=name)["Handler"]
+    function.update_function_configuration(FunctionName=name, Handler="nothing.handler")
+    function.invoke(FunctionName=name, Payload="{}")
+    yield
+    function.update_function_configuration(FunctionName=name, Handler=handler)
+
+
+@contextmanager
+def alarm_deleted(examined: Examined) -> Iterator[None]:
+    """Delete an alarm by hand."""
+    cloudwatch, name = examined.client("cloudwatch"), examined.stack.resource("RefreshFailing")
+    (found,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    yield
+    read_only = ("AlarmArn", "AlarmConfigurationUpdatedTimestamp")
+    kept = {each: value for each, value in found.items() if each not in read_only and not each.startswith("State")}
+    cloudwatch.put_metric_alarm(**kept)
+
+
+@contextmanager
+def alarm_rings(examined: Examined) -> Iterator[None]:
+    """Put an alarm into ALARM."""
+    cloudwatch, name = examined.client("cloudwatch"), examined.stack.resource("ActionRequired")
+    for state in ("ALARM", "OK"):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+        if state == "ALARM":
+            yield
+
+
+@contextmanager
+def actions_off(examined: Examined) -> Iterator[None]:
+    """Disable the actions of an alarm."""
+    cloudwatch, name = examined.client("cloudwatch"), examined.stack.resource("TokenLifeLow")
+    cloudwatch.disable_alarm_actions(AlarmNames=[name])
+    yield
+    cloudwatch.enable_alarm_actions(AlarmNames=[name])
+
+
+@contextmanager
+def topic_attribute(examined: Examined, name: str, value: str) -> Iterator[None]:
+    """Give the topic another attribute."""
+    sns = examined.client("sns")
+    before = sns.get_topic_attributes(TopicArn=examined.topic)["Attributes"][name]
+    for each in (value, before):
+        sns.set_topic_attributes(TopicArn=examined.topic, AttributeName=name, AttributeValue=each)
+        if each == value:
+            yield
+
+
+@contextmanager
+def aws_key(examined: Examined) -> Iterator[None]:
+    """Encrypt the topic with the AWS managed key."""
+    with topic_attribute(examined, "KmsMasterKeyId", "alias/aws/sns"):
+        yield
+
+
+@contextmanager
+def closed_topic(examined: Examined) -> Iterator[None]:
+    """Let only the account's own people publish."""
+    principal = {"AWS": "arn:aws:iam::000000000000:root"}
+    own = {"Effect": "Allow", "Principal": principal, "Action": "sns:Publish", "Resource": examined.topic}
+    with topic_attribute(examined, "Policy", json.dumps({"Version": "2012-10-17", "Statement": [own]})):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "seen"),
+    [
+        (schedule_off, "schedule", "the schedule is DISABLED"),
+        (rule_off, "rules", "TokenRejected is DISABLED"),
+        (rule_without_target, "rules", "CredentialsChanged does not send to the queue"),
+        (paused, "queue", "event source mapping Disabled"),
+        (backlog, "queue", "1 waiting, oldest 700 s"),
+        (password_wrong, "credentials", "examined/staging/credentials is REJECTED"),
+        (password_wrong, "tokens", f"{WEBSITE}: CredentialsRejected"),
+        (credentials_deleted, "credentials", "examined/staging/credentials is to be deleted"),
+        (orphaned, "orphans", "examined/staging/tokens/Removed"),
+        (second_stack, "other stacks", "mx-token-rotator-examined, second"),
+        (log_level, "function", "ApplicationLogLevel WARN"),
+        (broken_function, "runs", "1 without a result within an hour"),
+        (alarm_deleted, "alarms", "RefreshFailing is deleted"),
+        (alarm_rings, "alarms", "ActionRequired ALARM"),
+        (actions_off, "alarms", "the actions of TokenLifeLow are disabled"),
+        (aws_key, "topics", "CloudWatch may not use alias/aws/sns, the key of examined"),
+        (closed_topic, "topics", "CloudWatch may not publish to examined"),
+    ],
+)
+def test_what_is_broken_is_named(examined: Examined, fault: Callable[[Examined], Any], check: str, seen: str) -> None:
+    """In its check, which is wrong and says what to do."""
+    with fault(examined):
+        found = examined.look(check)
+
+    assert (found.result, seen in found.seen, found.to_do != "") == (WRONG, True, True)
+
+
+@pytest.mark.parametrize(("check", "seen"), [("tokens", "CredentialsInvalid"), ("metrics", "CloudWatch has no Token")])
+def test_a_stack_that_was_never_filled_is_named(examined: Examined, check: str, seen: str) -> None:
+    """By its runs' error; MiniStack gives an empty secret a version, which AWS does not."""
+    assert (examined.unfilled[check].result, seen in examined.unfilled[check].seen) == (WRONG, True)
+
+
+@pytest.mark.parametrize("permission", NEEDS.split())
+def test_a_permission_that_is_missing_is_named(examined: Examined, permission: str) -> None:
+    """In each check that needs it."""
+    found = [
+        examined.look(check, denied=permission) for check, needed in examined.needed.items() if permission in needed
+    ]
+
+    assert {(each.result, each.to_do) for each in found} == {(UNKNOWN, f"needs {permission}")}
+
+
+def test_the_doctor_calls_nothing_else(examined: Examined) -> None:
+    """It reads no secret, and changes nothing; everybody may call GetCallerIdentity."""
+    assert set.union(*examined.needed.values()) == {*NEEDS.split(), "sts:GetCallerIdentity"}
+
+
+def test_one_check_does_not_stop_the_others(examined: Examined) -> None:
+    """Whatever goes wrong in it."""
+    found = {each.check: each.result for each in examined.run(denied="cloudformation:ListStackResources")}
+
+    assert (found.keys(), found["schedule"], found["tokens"]) == (CHECKS.keys(), UNKNOWN, OK)
+
+
+def test_a_wrong_region_is_named_and_ends_the_checks(examined: Examined) -> None:
+    """With the account, which may be the wrong one."""
+    (found,) = examined.run(region="us-east-1")
+
+    assert (found.result, found.seen, found.to_do) == (
+        WRONG,
+        "there is no stack mx-token-rotator-examined in us-east-1 of account 000000000000",
+        "Name another one with --stack, --region or --profile.",
+    )
+
+
+def test_another_version_is_named(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool may not know what that one does."""
+    monkeypatch.setattr(doctor, "__version__", "0.0.0")
+
+    assert examined.look("version").result == WRONG
+
+
+def test_a_topic_that_was_deleted_is_named(examined: Examined) -> None:
+    """Its alarms tell nobody."""
+    error = {"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}
+    examined.session.events.register("before-call.sns", answer := lambda **_: (SimpleNamespace(status_code=404), error))
+    found = examined.look("topics")
+    examined.session.events.unregister("before-call.sns", answer)
+
+    assert (found.result, found.seen) == (WRONG, "an alarm's topic does not exist")
+
+
+# What AWS answers does not matter
+
+
+@pytest.mark.parametrize(
+    ("code", "result", "to_do"),
+    [
+        ("AuthorizationError", UNKNOWN, "needs lambda:ListFunctions"),
+        ("ResourceNotFoundException", WRONG, "Remove the stack and deploy it again; its secrets stay."),
+        ("AWS.SimpleQueueService.NonExistentQueue", WRONG, "Remove the stack and deploy it again; its secrets stay."),
+        ("ThrottlingException", UNKNOWN, "Try again."),
+    ],
+)
+def test_a_call_that_aws_refuses_is_a_finding(code: str, result: str, to_do: str) -> None:
+    """By its error code; its message may repeat what was sent."""
+
+    def look() -> Verdict:
+        raise ClientError({"Error": {"Code": code, "Message": "secret"}}, "ListFunctions")
+
+    found = doctor.finding("a check", look)
+
+    assert (found.result, found.to_do, "secret" in str(found)) == (result, to_do, False)
+
+
+def test_a_defect_of_a_check_is_a_finding() -> None:
+    """The others go on."""
+    assert doctor.finding("a check", lambda: {}["Queue"]).seen == "KeyError: 'Queue'"
+
+
+def test_what_the_stack_says_of_itself_is_a_finding() -> None:
+    """With its remedy."""
+
+    def look() -> Verdict:
+        raise RotatorFailed("It is no rotator.\nWhat to do: name it.")
+
+    assert doctor.finding("a check", look) == Finding("a check", WRONG, "It is no rotator.", "name it.")
+
+
+@pytest.mark.parametrize(
+    ("results", "code"), [([OK], 0), ([OK, UNKNOWN], 3), ([UNKNOWN, WRONG, OK], 1), ([OK, WRONG], 1)]
+)
+def test_the_exit_code_is_for_scripts(results: list[str], code: int) -> None:
+    """Something wrong counts more than something unknown."""
+    assert doctor.exit_code([Finding("a check", each, "", "") for each in results]) == code
