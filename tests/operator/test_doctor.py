@@ -4,7 +4,6 @@ MiniStack enforces no IAM and takes no metrics out of logs, so a test denies cal
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +15,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from click.testing import CliRunner
 
-from mx_token_rotator_operator import doctor, verdicts
-from mx_token_rotator_operator.__main__ import main
+from mx_token_rotator_operator import doctor, removal
 from mx_token_rotator_operator.doctor import CHECKS, NEEDS, OK, UNKNOWN, WRONG, Aws, Finding
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
 from mx_token_rotator_operator.verdicts import Verdict
-from tools.local.aws import KEY, PROJECT, REGION, LocalAws
-from tools.local.faults import oauth_error
+from tools.local.aws import KEY, REGION, LocalAws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import WEBSITE, Stack, eventually
 
@@ -39,8 +35,8 @@ class Examined:
     stack: Stack
     topic: str
     session: boto3.Session
-    denied: str = ""
-    """The permission that AWS denies."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """The error code with which AWS refuses the calls of a permission."""
     calls: list[str] = field(default_factory=list)
     unfilled: dict[str, Finding] = field(default_factory=dict)
     healthy: dict[str, Finding] = field(default_factory=dict)
@@ -52,32 +48,34 @@ class Examined:
         self.session.events.register("before-call", self.answer)  # type: ignore[arg-type]  # it may answer
 
     def answer(self, event_name: str, **_: object) -> tuple[object, dict[str, Any]] | None:
-        """Note the permission of a call, and deny it in AWS's place."""
+        """Note the permission of a call, and refuse it in AWS's place."""
         _, service, operation = event_name.split(".")
         self.calls.append(f"{SERVICES.get(service, service)}:{operation}")
-        error = {"Error": {"Code": "AccessDeniedException", "Message": "User is not authorized to perform it"}}
-        return (SimpleNamespace(status_code=400), error) if self.calls[-1] == self.denied else None
+        error: dict[str, Any] = {"Error": {"Code": self.refused.get(self.calls[-1], ""), "Message": "what was sent"}}
+        return (SimpleNamespace(status_code=400), error) if self.calls[-1] in self.refused else None
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Make a client of the account."""
         return self.stack.client(service)
 
-    def look(self, check: str, denied: str = "") -> Finding:
-        """Make one check, while AWS denies a permission."""
+    @contextmanager
+    def refusing(self, refused: dict[str, str]) -> Iterator[None]:
+        """Use the account, while AWS refuses some calls."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL", self.stack.aws.endpoint)
-            patch.setattr(self, "denied", denied)
+            patch.setattr(self, "refused", refused)
+            yield
+
+    def look(self, check: str, refused: dict[str, str] | None = None) -> Finding:
+        """Make one check, while AWS refuses some calls."""
+        with self.refusing(refused or {}):
             found = Aws(DeployedStack(self.session, self.stack.name), datetime.now(UTC))
             return doctor.finding(check, partial(CHECKS[check], found))
 
-    def run(self, region: str = REGION, denied: str = "") -> list[Finding]:
-        """Make all checks as the command does, while AWS denies a permission."""
-        session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=region)
-        session.events.register("before-call", self.answer)  # type: ignore[arg-type]  # it may answer
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL", self.stack.aws.endpoint)
-            patch.setattr(self, "denied", denied)
-            return [*doctor.run(DeployedStack(session, self.stack.name), datetime.now(UTC))]
+    def run(self, session: boto3.Session) -> dict[str, Finding]:
+        """Make all checks as the command does."""
+        found = doctor.run(DeployedStack(session, self.stack.name), datetime.now(UTC))
+        return {each.check: each for each in found}
 
     def look_at_all(self) -> dict[str, Finding]:
         """Make every check, and note which permissions each used."""
@@ -123,15 +121,8 @@ def examined(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Examined:
 
 
 def test_a_healthy_stack_is_ok(examined: Examined) -> None:
-    """In every check; other tests may have left secrets in this account."""
-    assert {name: each.result for name, each in examined.healthy.items() if name != "orphans"} == dict.fromkeys(
-        [name for name in CHECKS if name != "orphans"], OK
-    )
-
-
-def test_another_stacks_orphans_are_not_this_ones(examined: Examined) -> None:
-    """Its secrets are in use."""
-    assert "examined/" not in examined.healthy["orphans"].seen
+    """In every check."""
+    assert {name: each.result for name, each in examined.healthy.items()} == dict.fromkeys(CHECKS, OK)
 
 
 def disable_schedule(examined: Examined) -> None:
@@ -219,7 +210,7 @@ def credentials_deleted(examined: Examined) -> Iterator[None]:
 def orphaned(examined: Examined) -> Iterator[None]:
     """Leave the token of a client ID that was removed."""
     secrets, name = examined.client("secretsmanager"), examined.stack.token_secret("Removed")
-    secrets.create_secret(Name=name, Tags=[{"Key": verdicts.TAG, "Value": examined.stack.account}])
+    secrets.create_secret(Name=name, Tags=[{"Key": removal.TAG, "Value": examined.stack.account}])
     yield
     secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
@@ -327,11 +318,11 @@ def closed_topic(examined: Examined) -> Iterator[None]:
         (rule_off, "rules", "TokenRejected is DISABLED"),
         (rule_without_target, "rules", "CredentialsChanged does not send to the queue"),
         (paused, "queue", "event source mapping Disabled"),
-        (backlog, "queue", "1 waiting, oldest 700 s"),
+        (backlog, "queue", "1 waiting, oldest 11 min"),
         (password_wrong, "credentials", "examined/staging/credentials is REJECTED"),
         (password_wrong, "tokens", f"{WEBSITE}: CredentialsRejected"),
         (credentials_deleted, "credentials", "examined/staging/credentials is to be deleted"),
-        (orphaned, "orphans", "examined/staging/tokens/Removed"),
+        (orphaned, "orphans", "no stack has Removed"),
         (second_stack, "other stacks", "mx-token-rotator-examined, second"),
         (log_level, "function", "ApplicationLogLevel WARN"),
         (broken_function, "runs", "1 without a result within an hour"),
@@ -359,9 +350,8 @@ def test_a_stack_that_was_never_filled_is_named(examined: Examined, check: str, 
 @pytest.mark.parametrize("permission", NEEDS.split())
 def test_a_permission_that_is_missing_is_named(examined: Examined, permission: str) -> None:
     """In each check that needs it."""
-    found = [
-        examined.look(check, denied=permission) for check, needed in examined.needed.items() if permission in needed
-    ]
+    denied = {permission: "AccessDeniedException"}
+    found = [examined.look(check, denied) for check, needed in examined.needed.items() if permission in needed]
 
     assert {(each.result, each.to_do) for each in found} == {(UNKNOWN, f"needs {permission}")}
 
@@ -373,14 +363,17 @@ def test_the_doctor_calls_nothing_else(examined: Examined) -> None:
 
 def test_one_check_does_not_stop_the_others(examined: Examined) -> None:
     """Whatever goes wrong in it."""
-    found = {each.check: each.result for each in examined.run(denied="cloudformation:ListStackResources")}
+    with examined.refusing({"cloudformation:ListStackResources": "AccessDenied"}):
+        found = {name: each.result for name, each in examined.run(examined.session).items()}
 
     assert (found.keys(), found["schedule"], found["tokens"]) == (CHECKS.keys(), UNKNOWN, OK)
 
 
 def test_a_wrong_region_is_named_and_ends_the_checks(examined: Examined) -> None:
     """With the account, which may be the wrong one."""
-    (found,) = examined.run(region="us-east-1")
+    session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name="us-east-1")
+    with examined.refusing({}):
+        (found,) = examined.run(session).values()
 
     assert (found.result, found.seen, found.to_do) == (
         WRONG,
@@ -398,12 +391,9 @@ def test_another_version_is_named(examined: Examined, monkeypatch: pytest.Monkey
 
 def test_a_topic_that_was_deleted_is_named(examined: Examined) -> None:
     """Its alarms tell nobody."""
-    error = {"Error": {"Code": "NotFound", "Message": "Topic does not exist"}}
-    examined.session.events.register("before-call.sns", answer := lambda **_: (SimpleNamespace(status_code=404), error))
-    found = examined.look("topics")
-    examined.session.events.unregister("before-call.sns", answer)
+    found = examined.look("topics", {"sns:GetTopicAttributes": "NotFound"})
 
-    assert (found.result, found.seen) == (WRONG, "an alarm's topic does not exist")
+    assert (found.result, found.seen) == (WRONG, f"there is no topic {examined.topic}")
 
 
 # What AWS answers does not matter
@@ -422,23 +412,23 @@ def test_a_call_that_aws_refuses_is_a_finding(code: str, result: str, to_do: str
     """By its error code; its message may repeat what was sent."""
 
     def look() -> Verdict:
-        raise ClientError({"Error": {"Code": code, "Message": "secret"}}, "ListFunctions")
+        raise ClientError({"Error": {"Code": code, "Message": "what was sent"}}, "ListFunctions")
 
     found = doctor.finding("a check", look)
 
-    assert (found.result, found.to_do, "secret" in str(found)) == (result, to_do, False)
+    assert (found.result, found.to_do, "what was sent" in str(found)) == (result, to_do, False)
 
 
 def test_a_defect_of_a_check_is_a_finding() -> None:
     """The others go on."""
-    assert doctor.finding("a check", lambda: {}["Queue"]).seen == "KeyError: 'Queue'"
+    assert doctor.finding("a check", lambda: Verdict({"Schedule": ""}["Queue"])).seen == "KeyError: 'Queue'"
 
 
 def test_what_the_stack_says_of_itself_is_a_finding() -> None:
     """With its remedy."""
 
     def look() -> Verdict:
-        raise RotatorFailed("It is no rotator.\nWhat to do: name it.")
+        raise RotatorFailed("It is no rotator.", "name it.")
 
     assert doctor.finding("a check", look) == Finding("a check", WRONG, "It is no rotator.", "name it.")
 

@@ -4,22 +4,22 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from textwrap import fill
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mx_token_rotator_operator import __version__, verdicts
-from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed, client_names
+from mx_token_rotator_operator import __version__, removal, verdicts
+from mx_token_rotator_operator.stack import DeployedStack, Outcome, RotatorFailed, listed
+from mx_token_rotator_operator.status import outcomes, token_status
 from mx_token_rotator_operator.verdicts import Answer, Verdict, together
 
 OK, WRONG, UNKNOWN = "ok", "wrong", "could not look"
 HOUR = timedelta(hours=1)
 ALARMS = ("TokenLifeLow", "ActionRequired", "RefreshFailing", "FunctionBroken")
-OUTCOMES = '{ $.outcome = "refreshed" || $.outcome = "kept" || $.outcome = "failed" }'
-MISSING = ("NotFound", "NonExistent", "ValidationError")  # the last is CloudFormation's for a stack
+MISSING = re.compile("NotFound|NonExistent|ValidationError")  # the last is CloudFormation's for a stack
 NEEDS = """
     cloudformation:DescribeStacks cloudformation:ListStackResources cloudwatch:DescribeAlarms cloudwatch:GetMetricData
     events:DescribeRule events:ListTargetsByRule kms:DescribeKey kms:GetKeyPolicy lambda:GetEventSourceMapping
@@ -50,7 +50,7 @@ def finding(check: str, look: Callable[[], Verdict]) -> Finding:
         verdict = look()
     except ClientError as error:
         operation, code = error.operation_name, error.response["Error"]["Code"]
-        if any(each in code for each in MISSING):
+        if MISSING.search(code):
             return Finding(check, WRONG, f"{operation} does not find it", verdicts.AGAIN)
         is_denied = "AccessDenied" in code or "Authorization" in code
         needed = re.findall(rf"\S+:{operation}\w*", NEEDS + EXERCISE_NEEDS) if is_denied else []
@@ -82,34 +82,9 @@ class Aws:
         try:
             return self.ask(service, operation, **arguments)
         except ClientError as error:
-            if any(each in error.response["Error"]["Code"] for each in MISSING):
+            if MISSING.search(error.response["Error"]["Code"]):
                 return None
             raise
-
-    @property
-    def region(self) -> str:
-        """The Region in which everything is."""
-        return self.stack.session.region_name
-
-    @property
-    def queue(self) -> str:
-        """The queue's name."""
-        return self.stack.resources["Queue"].rpartition("/")[2]
-
-    @cached_property
-    def log(self) -> Sequence[Answer]:
-        """The outcomes of the last day."""
-        return self.outcomes(self.now - 24 * HOUR)
-
-    def outcomes(self, since: datetime) -> list[Answer]:
-        """Return the outcomes from the log, oldest first, each with the time of its line."""
-        start, group = int(since.timestamp() * 1000), f"/aws/lambda/{self.stack.name}"
-        answer = self.ask("logs", "filter_log_events", logGroupName=group, filterPattern=OUTCOMES, startTime=start)
-        return [
-            json.loads(each["message"]) | {"logged_at": datetime.fromtimestamp(each["timestamp"] / 1000, UTC)}
-            for each in sorted(answer["events"], key=lambda each: each["timestamp"])
-            if '"outcome":' in each["message"]  # MiniStack ignores the pattern
-        ]
 
     def metric(self, statistic: str, namespace: str, name: str, **dimensions: str) -> list[float]:
         """Return a metric's values within the last hour, newest first."""
@@ -122,11 +97,9 @@ class Aws:
         return values
 
     @cached_property
-    def rotators(self) -> dict[str, Mapping[str, str]]:
-        """The variables of every token rotator's function in this AWS account and Region, by the function's name."""
-        found = self.ask("lambda", "list_functions")["Functions"]
-        variables = {each["FunctionName"]: each.get("Environment", {}).get("Variables", {}) for each in found}
-        return {name: each for name, each in variables.items() if each.keys() >= {"ACCOUNT", "CLIENT_IDS"}}
+    def log(self) -> Sequence[Outcome]:
+        """The outcomes of the last day, oldest first."""
+        return outcomes(self.stack, self.now - 24 * HOUR)
 
     @cached_property
     def alarms(self) -> dict[str, Answer]:
@@ -134,6 +107,22 @@ class Aws:
         names = {self.stack.resources[each]: each for each in ALARMS}
         found = self.ask("cloudwatch", "describe_alarms", AlarmNames=[*names])["MetricAlarms"]
         return {names[each["AlarmName"]]: each for each in found}
+
+    @property
+    def region(self) -> str:
+        """The Region in which everything is."""
+        return self.stack.session.region_name
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+        return self.stack.resources["Queue"].rpartition("/")[2]
+
+
+def schedule(aws: Aws) -> Verdict:
+    """Look at the schedule."""
+    found = aws.ask("scheduler", "get_schedule", Name=aws.stack.resources["Schedule"])
+    return verdicts.sender("the schedule", found["State"], [found["Target"]], aws.queue)
 
 
 def rule(aws: Aws, logical_id: str) -> Verdict:
@@ -144,19 +133,37 @@ def rule(aws: Aws, logical_id: str) -> Verdict:
     return verdicts.sender(logical_id, state, targets, aws.queue)
 
 
-def schedule(aws: Aws) -> Verdict:
-    """Look at the schedule."""
-    found = aws.ask("scheduler", "get_schedule", Name=aws.stack.resources["Schedule"])
-    return verdicts.sender("the schedule", found["State"], [found["Target"]], aws.queue)
-
-
 def queue(aws: Aws) -> Verdict:
     """Look at the queue, and at what passes it to the function."""
-    mapping = aws.ask("lambda", "get_event_source_mapping", UUID=aws.stack.resources["QueueMapping"])
     asked = {"QueueUrl": aws.stack.resources["Queue"], "AttributeNames": ["ApproximateNumberOfMessages"]}
     (waiting,) = aws.ask("sqs", "get_queue_attributes", **asked)["Attributes"].values()
     ages = aws.metric("Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=aws.queue)
-    return verdicts.queue(mapping["State"], int(waiting), (ages or [0.0])[0])
+    return verdicts.queue(aws.stack.mapping_state(), int(waiting), ages[0] if ages else 0.0)
+
+
+def tokens(aws: Aws) -> Verdict:
+    """Look at each token."""
+    labels = aws.stack.token_labels()
+    statuses = {name: token_status(name, aws.log, each, aws.now) for name, each in labels.items()}
+    return together(verdicts.token(name, each, aws.now) for name, each in statuses.items())
+
+
+def orphans(aws: Aws) -> Verdict:
+    """Look for secrets of this account's removed client IDs."""
+    account = aws.stack.account
+    left = sorted(removal.names_with_secrets(aws.stack, account) - removal.names_in_use(aws.stack, account))
+    to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
+    return Verdict(f"no stack has {listed(left)}", to_do) if left else Verdict("none")
+
+
+def others(aws: Aws) -> Verdict:
+    """Look for another function with the same secrets."""
+    found = {
+        each["FunctionName"]: each.get("Environment", {}) for each in aws.ask("lambda", "list_functions")["Functions"]
+    }
+    names = [name for name, each in found.items() if each.get("Variables", {}).get("ACCOUNT") == aws.stack.account]
+    to_do = "Remove a stack, or deploy it with another SecretPrefix." if len(names) > 1 else ""
+    return Verdict(f"{aws.stack.account} belongs to {listed(names)}", to_do)
 
 
 def topics(aws: Aws) -> Verdict:
@@ -170,14 +177,16 @@ def topics(aws: Aws) -> Verdict:
 def topic(aws: Aws, arn: str, alarm_arn: str) -> Verdict:
     """Look at a topic and its key."""
     found, key, policy = aws.find("sns", "get_topic_attributes", TopicArn=arn), {}, "{}"
-    key_id = found["Attributes"].get("KmsMasterKeyId") if found else None
+    if found is None:
+        return Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")
+    key_id = found["Attributes"].get("KmsMasterKeyId")
     if key_id == "alias/aws/sns":
         key = {"KeyManager": "AWS"}
     elif key_id:
         key = aws.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
         policy = aws.ask("kms", "get_key_policy", KeyId=key["Arn"], PolicyName="default")["Policy"]
     facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
-    return verdicts.topic(found and found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})
+    return verdicts.topic(found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})
 
 
 CHECKS: Mapping[str, Callable[[Aws], Verdict]] = {
@@ -192,25 +201,18 @@ CHECKS: Mapping[str, Callable[[Aws], Verdict]] = {
     "rules": lambda aws: together(rule(aws, each) for each in ("CredentialsChanged", "TokenRejected")),
     "queue": queue,
     "runs": lambda aws: verdicts.runs(
-        aws.log, aws.now, aws.metric("Sum", "AWS/Lambda", "Errors", FunctionName=aws.stack.name)
+        aws.log[-1]["logged_at"] if aws.log else None,
+        aws.metric("Sum", "AWS/Lambda", "Errors", FunctionName=aws.stack.name),
+        aws.now,
     ),
     "credentials": lambda aws: verdicts.credentials(
         aws.find("secretsmanager", "describe_secret", SecretId=aws.stack.credentials_secret),
         aws.stack.credentials_secret,
         aws.region,
     ),
-    "tokens": lambda aws: together(
-        verdicts.token(each, aws.log, aws.stack.labels(f"{aws.stack.account}/tokens/{each}"), aws.now)
-        for each in aws.stack.names
-    ),
-    "orphans": lambda aws: verdicts.orphans(
-        aws.ask("secretsmanager", "list_secrets", Filters=[{"Key": "tag-key", "Values": [verdicts.TAG]}])["SecretList"],
-        {(each["ACCOUNT"], name) for each in aws.rotators.values() for name in client_names(each["CLIENT_IDS"])},
-        aws.region,
-    ),
-    "other stacks": lambda aws: verdicts.other_stacks(
-        aws.stack.account, [name for name, each in aws.rotators.items() if each["ACCOUNT"] == aws.stack.account]
-    ),
+    "tokens": tokens,
+    "orphans": orphans,
+    "other stacks": others,
     "metrics": lambda aws: verdicts.metrics(
         aws.metric("Minimum", "MovieXchange", "TokenLifeRemaining", Account=aws.stack.account)
     ),
