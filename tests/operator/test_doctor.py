@@ -4,6 +4,8 @@ MiniStack enforces no IAM and takes no metrics out of logs, so a test denies cal
 """
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,17 +17,20 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
 
-from mx_token_rotator_operator import doctor, removal
-from mx_token_rotator_operator.doctor import CHECKS, NEEDS, OK, UNKNOWN, WRONG, Aws, Finding
+from mx_token_rotator_operator import __main__, doctor, removal
+from mx_token_rotator_operator.__main__ import main
+from mx_token_rotator_operator.doctor import CHECKS, EXERCISE_NEEDS, NEEDS, OK, UNKNOWN, WRONG, Aws, Finding
+from mx_token_rotator_operator.exercise import STEPS
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
 from mx_token_rotator_operator.verdicts import Verdict
-from tools.local.aws import KEY, REGION, LocalAws
+from tools.local.aws import KEY, PROJECT, REGION, LocalAws
 from tools.local.mx import MovieXchangeStandIn
-from tools.local.stack import WEBSITE, Stack, eventually
+from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
 
 SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
-GUIDE = ""  # (PROJECT / "docs" / "operating.md").read_text().split("\n## Prove that it works\n")[1].split("\n## ")[0]
+GUIDE = (PROJECT / "docs" / "operating.md").read_text().split("\n## Prove that it works\n")[1].split("\n## ")[0]
 
 
 @dataclass
@@ -49,7 +54,7 @@ class Examined:
 
     def answer(self, event_name: str, **_: object) -> tuple[object, dict[str, Any]] | None:
         """Note the permission of a call, and refuse it in AWS's place."""
-        _, service, operation = event_name.split(".")
+        service, operation = event_name.split(".")[1:]
         self.calls.append(f"{SERVICES.get(service, service)}:{operation}")
         error: dict[str, Any] = {"Error": {"Code": self.refused.get(self.calls[-1], ""), "Message": "what was sent"}}
         return (SimpleNamespace(status_code=400), error) if self.calls[-1] in self.refused else None
@@ -327,7 +332,7 @@ def closed_topic(examined: Examined) -> Iterator[None]:
         (log_level, "function", "ApplicationLogLevel WARN"),
         (broken_function, "runs", "1 without a result within an hour"),
         (alarm_deleted, "alarms", "RefreshFailing is deleted"),
-        (alarm_rings, "alarms", "ActionRequired ALARM"),
+        (alarm_rings, "alarms", "ActionRequired is in ALARM"),
         (actions_off, "alarms", "the actions of TokenLifeLow are disabled"),
         (aws_key, "topics", "CloudWatch may not use alias/aws/sns, the key of examined"),
         (closed_topic, "topics", "CloudWatch may not publish to examined"),
@@ -439,3 +444,121 @@ def test_what_the_stack_says_of_itself_is_a_finding() -> None:
 def test_the_exit_code_is_for_scripts(results: list[str], code: int) -> None:
     """Something wrong counts more than something unknown."""
     assert doctor.exit_code([Finding("a check", each, "", "") for each in results]) == code
+
+
+# The command
+
+
+@pytest.fixture
+def run(examined: Examined) -> Callable[..., Result]:
+    """Return a function that runs the command, and types an answer to each question."""
+    environment = {"AWS_ENDPOINT_URL": examined.stack.aws.endpoint, "AWS_CONFIG_FILE": os.devnull}
+
+    def doctor_of(*arguments: str, answer: str = "n") -> Result:
+        command = ["doctor", "--stack", examined.stack.name, *arguments]
+        return CliRunner().invoke(main, command, input=f"{answer}\n" * len(STEPS), env=environment)
+
+    return doctor_of
+
+
+@pytest.mark.parametrize(("to_do", "code"), [("", 0), ("Mend it.", 1)])
+def test_the_command_prints_each_check_and_ends_with_the_exit_code(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, to_do: str, code: int
+) -> None:
+    """A line that ends in the result, and in what to do if it is wrong."""
+    monkeypatch.setattr(doctor, "CHECKS", {"a check": lambda _: Verdict("something", to_do)})
+    result = run()
+
+    assert (result.stdout, result.exit_code) == (
+        "a check: something ... wrong: Mend it.\n" if to_do else "a check: something ... ok\n",
+        code,
+    )
+
+
+def test_in_json_each_check_is_an_object(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For scripts."""
+    monkeypatch.setattr(doctor, "CHECKS", {"a check": lambda _: Verdict("something")})
+
+    assert json.loads(run("--json").stdout) == [{"check": "a check", "result": OK, "seen": "something", "to_do": ""}]
+
+
+def test_the_exercise_takes_each_step(
+    examined: Examined, run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MiniStack runs no alarm's actions, so that one is wrong."""
+    monkeypatch.setattr(__main__, "sleep", lambda _: examined.stack.wait_until_idle())
+    found = {each["check"]: each["result"] for each in json.loads(run("--exercise", "--yes", "--json").stdout)}
+
+    assert {name: found.get(name) for name in STEPS} == dict.fromkeys(STEPS, OK) | {"alarm": WRONG}
+
+
+def test_the_exercise_names_each_effect_and_does_nothing_without_a_yes(
+    examined: Examined, run: Callable[..., Result]
+) -> None:
+    """For the client ID that is named."""
+    before = examined.stack.tokens()
+    shown = run("--exercise", "--name", UPDATER).stderr
+
+    assert ([effect.format(name=UPDATER) in shown for effect, _ in STEPS.values()], examined.stack.tokens()) == (
+        [True] * len(STEPS),
+        before,
+    )
+
+
+def test_there_is_no_exercise_without_a_stack(run: Callable[..., Result]) -> None:
+    """The first check is the last."""
+    result = run("--exercise", "--yes", "--region", "us-east-1")
+
+    assert (result.exit_code, result.stdout.count(" ... ")) == (1, 1)
+
+
+def test_the_help_says_the_exit_codes(run: Callable[..., Result]) -> None:
+    """Also that of what could not be looked at."""
+    shown = " ".join(run("--help").stdout.split())
+
+    assert (re.findall(r"\b\d\b", shown.split("Exit codes: ")[1]), "Exit code 3 if something could not" in shown) == (
+        ["0", "1", "2", "3"],
+        True,
+    )
+
+
+# The docs
+
+
+def plain(text: str) -> str:
+    """Return a text without its numbers and line ends."""
+    return re.sub(r"[\d.]*\d", "N", " ".join(text.split()))
+
+
+def test_the_docs_show_what_the_doctor_prints(examined: Examined) -> None:
+    """Of a healthy stack, but for the stack's name and the numbers."""
+    shown = (
+        "\n".join(map(str, examined.healthy.values())).replace("-examined", "").replace("examined/", "moviexchange/")
+    )
+    sample = GUIDE.split("```")[3]
+
+    assert plain(sample) == plain(shown.replace("to examined ", "to alarms "))
+
+
+def test_what_the_doctor_prints_fits_in_80_columns(examined: Examined) -> None:
+    """Only a long name or ARN stays in one piece."""
+    lines = "\n".join(map(str, examined.healthy.values())).splitlines()
+
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_docs_have_the_policy_that_the_doctor_needs() -> None:
+    """To be pasted as it stands."""
+    (statement,) = json.loads(GUIDE.split("```json")[1].split("```")[0])["Statement"]
+
+    assert sorted(statement["Action"]) == sorted(NEEDS.split())
+
+
+def test_the_docs_have_each_step_of_the_exercise_and_what_it_needs() -> None:
+    """Under its name."""
+    steps = re.findall(r"^\| `([a-z ]+)` \|", GUIDE, re.MULTILINE)
+
+    assert (steps, {*re.findall(r"`(\w+:\w+)`", GUIDE.split("It needs ")[1])}) == (
+        [*STEPS],
+        {*EXERCISE_NEEDS.split()},
+    )

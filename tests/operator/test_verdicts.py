@@ -227,7 +227,7 @@ def test_metrics_that_cloudwatch_does_not_have_are_named() -> None:
     ("verdict", "seen", "to_do"),
     [
         (verdicts.alarm("TokenLifeLow", None), "TokenLifeLow is deleted", "deploy it again"),
-        (alarm("ALARM"), "ActionRequired ALARM", "docs/operating.md"),
+        (alarm("ALARM"), "ActionRequired is in ALARM", "docs/operating.md"),
         (alarm(enabled=False), "actions of ActionRequired are disabled", "enable-alarm-actions --alarm-names a-1$"),
     ],
 )

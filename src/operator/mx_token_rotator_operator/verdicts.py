@@ -134,8 +134,9 @@ def alarm(name: str, found: Answer | None) -> Verdict:
     if not found["ActionsEnabled"]:
         to_do = f"aws cloudwatch enable-alarm-actions --alarm-names {found['AlarmName']}"
         return Verdict(f"the actions of {name} are disabled", to_do)
-    state, to_do = found["StateValue"], "Do what docs/operating.md says of this alarm."
-    return Verdict(f"{name} {state}", to_do if state == "ALARM" else "")
+    if found["StateValue"] == "ALARM":
+        return Verdict(f"{name} is in ALARM", "Do what docs/operating.md says of this alarm.")
+    return Verdict("none is in ALARM")
 
 
 def topic(attributes: Answer, key: Answer, key_policy: Answer, facts: Mapping[str, str]) -> Verdict:
