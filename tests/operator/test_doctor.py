@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from mx_token_rotator_operator import __main__, doctor, removal
 from mx_token_rotator_operator.__main__ import main
-from mx_token_rotator_operator.doctor import CHECKS, EXERCISE_NEEDS, NEEDS, OK, UNKNOWN, WRONG, Aws, Finding
+from mx_token_rotator_operator.doctor import EXERCISE_NEEDS, NEEDS, OK, UNKNOWN, WRONG, Doctor, Finding
 from mx_token_rotator_operator.exercise import STEPS
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
 from mx_token_rotator_operator.verdicts import Verdict
@@ -30,6 +29,7 @@ from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
 
 SERVICES = {"cloudwatch-logs": "logs", "eventbridge": "events", "secrets-manager": "secretsmanager"}
+CHECKS = [*Doctor(DeployedStack(boto3.Session(), "any"), datetime.now(UTC)).checks()]
 GUIDE = (PROJECT / "docs" / "operating.md").read_text().split("\n## Prove that it works\n")[1].split("\n## ")[0]
 
 
@@ -74,12 +74,12 @@ class Examined:
     def look(self, check: str, refused: dict[str, str] | None = None) -> Finding:
         """Make one check, while AWS refuses some calls."""
         with self.refusing(refused or {}):
-            found = Aws(DeployedStack(self.session, self.stack.name), datetime.now(UTC))
-            return doctor.finding(check, partial(CHECKS[check], found))
+            checks = Doctor(DeployedStack(self.session, self.stack.name), datetime.now(UTC)).checks()
+            return doctor.finding(check, checks[check])
 
     def run(self, session: boto3.Session) -> dict[str, Finding]:
         """Make all checks as the command does."""
-        found = doctor.run(DeployedStack(session, self.stack.name), datetime.now(UTC))
+        found = doctor.run(Doctor(DeployedStack(session, self.stack.name), datetime.now(UTC)))
         return {each.check: each for each in found}
 
     def look_at_all(self) -> dict[str, Finding]:
@@ -371,7 +371,7 @@ def test_one_check_does_not_stop_the_others(examined: Examined) -> None:
     with examined.refusing({"cloudformation:ListStackResources": "AccessDenied"}):
         found = {name: each.result for name, each in examined.run(examined.session).items()}
 
-    assert (found.keys(), found["schedule"], found["tokens"]) == (CHECKS.keys(), UNKNOWN, OK)
+    assert ([*found], found["schedule"], found["tokens"]) == (CHECKS, UNKNOWN, OK)
 
 
 def test_a_wrong_region_is_named_and_ends_the_checks(examined: Examined) -> None:
@@ -466,7 +466,7 @@ def test_the_command_prints_each_check_and_ends_with_the_exit_code(
     run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, to_do: str, code: int
 ) -> None:
     """A line that ends in the result, and in what to do if it is wrong."""
-    monkeypatch.setattr(doctor, "CHECKS", {"a check": lambda _: Verdict("something", to_do)})
+    monkeypatch.setattr(Doctor, "checks", lambda _: {"a check": lambda: Verdict("something", to_do)})
     result = run()
 
     assert (result.stdout, result.exit_code) == (
@@ -477,7 +477,7 @@ def test_the_command_prints_each_check_and_ends_with_the_exit_code(
 
 def test_in_json_each_check_is_an_object(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """For scripts."""
-    monkeypatch.setattr(doctor, "CHECKS", {"a check": lambda _: Verdict("something")})
+    monkeypatch.setattr(Doctor, "checks", lambda _: {"a check": lambda: Verdict("something")})
 
     assert json.loads(run("--json").stdout) == [{"check": "a check", "result": OK, "seen": "something", "to_do": ""}]
 

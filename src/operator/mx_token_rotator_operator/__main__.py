@@ -202,7 +202,7 @@ def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bo
     found: list[checks.Finding] = []
 
     def findings() -> Iterator[checks.Finding]:
-        yield from checks.run(stack, datetime.now(UTC))
+        yield from checks.run(checks.Doctor(stack, datetime.now(UTC)))
         if is_exercise and len(found) > 1:  # there is such a stack
             steps = exercise.Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), sleep)
             yield from exercise.run(steps, lambda effect: yes or click.confirm(f"{effect} Go on?", err=True))

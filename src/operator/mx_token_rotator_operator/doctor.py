@@ -5,14 +5,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from textwrap import fill
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from mx_token_rotator_operator import __version__, removal, verdicts
-from mx_token_rotator_operator.stack import DeployedStack, Outcome, RotatorFailed, listed
+from mx_token_rotator_operator.stack import DeployedStack, Outcome, RotatorFailed
 from mx_token_rotator_operator.status import outcomes, token_status
 from mx_token_rotator_operator.verdicts import Answer, Verdict, together
 
@@ -64,35 +64,51 @@ def finding(check: str, look: Callable[[], Verdict]) -> Finding:
 
 
 @dataclass(frozen=True)
-class Aws:
-    """What AWS answers about a stack; it is asked when a check needs it."""
+class Doctor:
+    """The checks of a stack; AWS is asked when a check needs it."""
 
     stack: DeployedStack
     now: datetime
 
-    def ask(self, service: Any, operation: str, **arguments: Any) -> Any:  # noqa: ANN401  boto3's answers have no types
-        """Call an operation, and return its answer, of all pages."""
-        client = self.stack.session.client(service)
-        if client.can_paginate(operation):
-            return client.get_paginator(operation).paginate(**arguments).build_full_result()
-        return getattr(client, operation)(**arguments)
+    def checks(self) -> Mapping[str, Callable[[], Verdict]]:
+        """Return the checks by their names."""
+        stack, region = self.stack, self.stack.session.region_name
+        return {
+            "stack": self._stack,
+            "version": lambda: verdicts.version(stack.outputs.get("Version", "another version"), __version__),
+            "parameters": lambda: verdicts.parameters(stack.parameters, region),
+            "function": lambda: verdicts.function(stack.function),
+            "schedule": self._schedule,
+            "rules": lambda: together(self._rule(each) for each in ("CredentialsChanged", "TokenRejected")),
+            "queue": self._queue,
+            "runs": self._runs,
+            "credentials": self._credentials,
+            "tokens": self._tokens,
+            "orphans": self._orphans,
+            "other stacks": self._others,
+            "metrics": self._metrics,
+            "alarms": lambda: together(verdicts.alarm(name, self.alarms.get(name)) for name in ALARMS),
+            "topics": self._topics,
+        }
 
-    def find(self, service: Any, operation: str, **arguments: Any) -> Any:  # noqa: ANN401  the same
-        """Call an operation, and return its answer, or None if there is no such thing."""
+    def ask(self, service: Any, operation: str, *, or_none: bool = False, **arguments: Any) -> Any:  # noqa: ANN401  boto3's
+        """Call an operation, and return its answer, of all pages; perhaps None if there is no such thing."""
+        client = self.stack.session.client(service)
         try:
-            return self.ask(service, operation, **arguments)
+            if client.can_paginate(operation):
+                return client.get_paginator(operation).paginate(**arguments).build_full_result()
+            return getattr(client, operation)(**arguments)
         except ClientError as error:
-            if MISSING.search(error.response["Error"]["Code"]):
+            if or_none and MISSING.search(error.response["Error"]["Code"]):
                 return None
             raise
 
-    def metric(self, statistic: str, namespace: str, name: str, **dimensions: str) -> list[float]:
+    def metric(self, statistic: str, namespace: str, name: str, dimension: str, of: str) -> list[float]:
         """Return a metric's values within the last hour, newest first."""
-        listed = [{"Name": dimension, "Value": value} for dimension, value in dimensions.items()]
-        metric = {"Namespace": namespace, "MetricName": name, "Dimensions": listed}
-        query = {"Id": "asked", "MetricStat": {"Metric": metric, "Period": 300, "Stat": statistic}}
-        span = {"StartTime": self.now - HOUR, "EndTime": self.now}
-        answer = self.ask("cloudwatch", "get_metric_data", MetricDataQueries=[query], **span)
+        metric = {"Namespace": namespace, "MetricName": name, "Dimensions": [{"Name": dimension, "Value": of}]}
+        query = [{"Id": "asked", "MetricStat": {"Metric": metric, "Period": 300, "Stat": statistic}}]
+        start, end = self.now - HOUR, self.now
+        answer = self.ask("cloudwatch", "get_metric_data", MetricDataQueries=query, StartTime=start, EndTime=end)
         values: list[float] = answer["MetricDataResults"][0]["Values"]
         return values
 
@@ -108,10 +124,80 @@ class Aws:
         found = self.ask("cloudwatch", "describe_alarms", AlarmNames=[*names])["MetricAlarms"]
         return {names[each["AlarmName"]]: each for each in found}
 
-    @property
-    def region(self) -> str:
-        """The Region in which everything is."""
-        return self.stack.session.region_name
+    def _stack(self) -> Verdict:
+        found = self.ask("cloudformation", "describe_stacks", or_none=True, StackName=self.stack.name)
+        account_id = self.ask("sts", "get_caller_identity")["Account"]  # which needs no permission
+        return verdicts.stack(found, f"{self.stack.name} in {self.stack.session.region_name} of account {account_id}")
+
+    def _schedule(self) -> Verdict:
+        found = self.ask("scheduler", "get_schedule", Name=self.stack.resources["Schedule"])
+        return verdicts.sender("the schedule", found["State"], [found["Target"]], self.queue)
+
+    def _rule(self, logical_id: str) -> Verdict:
+        name = self.stack.resources[logical_id]
+        state = self.ask("events", "describe_rule", Name=name)["State"]
+        targets = self.ask("events", "list_targets_by_rule", Rule=name)["Targets"]
+        return verdicts.sender(logical_id, state, targets, self.queue)
+
+    def _queue(self) -> Verdict:
+        url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
+        found = self.ask("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=[wanted])["Attributes"]
+        ages = self.metric("Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", self.queue)
+        return verdicts.queue(self.stack.mapping_state(), int(found[wanted]), ages[0] if ages else 0.0)
+
+    def _runs(self) -> Verdict:
+        errors = self.metric("Sum", "AWS/Lambda", "Errors", "FunctionName", self.stack.name)
+        return verdicts.runs(self.log[-1]["logged_at"] if self.log else None, errors, self.now)
+
+    def _credentials(self) -> Verdict:
+        name = self.stack.credentials_secret
+        found = self.ask("secretsmanager", "describe_secret", or_none=True, SecretId=name)
+        return verdicts.credentials(found, name, self.stack.session.region_name)
+
+    def _tokens(self) -> Verdict:
+        labels = self.stack.token_labels()
+        statuses = {name: token_status(name, self.log, each, self.now) for name, each in labels.items()}
+        return together(verdicts.token(name, each, self.now) for name, each in statuses.items())
+
+    def _orphans(self) -> Verdict:
+        account = self.stack.account
+        return verdicts.orphans(
+            removal.names_with_secrets(self.stack, account) - removal.names_in_use(self.stack, account)
+        )
+
+    def _others(self) -> Verdict:
+        found = {each["FunctionName"]: each for each in self.ask("lambda", "list_functions")["Functions"]}
+        accounts = {
+            name: each.get("Environment", {}).get("Variables", {}).get("ACCOUNT") for name, each in found.items()
+        }
+        return verdicts.others(
+            self.stack.account, [name for name, each in accounts.items() if each == self.stack.account]
+        )
+
+    def _metrics(self) -> Verdict:
+        lives = self.metric("Minimum", "MovieXchange", "TokenLifeRemaining", "Account", self.stack.account)
+        return verdicts.metrics(lives)
+
+    def _topics(self) -> Verdict:
+        arns = {
+            arn: each["AlarmArn"] for each in self.alarms.values() for arn in each["AlarmActions"] if ":sns:" in arn
+        }
+        mute = ", ".join(name for name, each in self.alarms.items() if not each["AlarmActions"])
+        silence = [Verdict(f"nobody is told of {mute}", "Deploy with AlarmEmail or AlarmTopicArn.")] if mute else []
+        return together([*(self._topic(*each) for each in arns.items()), *silence])
+
+    def _topic(self, arn: str, alarm_arn: str) -> Verdict:
+        found = self.ask("sns", "get_topic_attributes", or_none=True, TopicArn=arn)
+        if found is None:
+            return Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")
+        key_id, key, policy = found["Attributes"].get("KmsMasterKeyId"), {"KeyManager": "AWS"}, "{}"
+        if key_id != "alias/aws/sns":
+            key = self.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"] if key_id else {}
+            policy = (
+                self.ask("kms", "get_key_policy", KeyId=key["Arn"], PolicyName="default")["Policy"] if key else "{}"
+            )
+        facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
+        return verdicts.topic(found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})
 
     @property
     def queue(self) -> str:
@@ -119,113 +205,10 @@ class Aws:
         return self.stack.resources["Queue"].rpartition("/")[2]
 
 
-def schedule(aws: Aws) -> Verdict:
-    """Look at the schedule."""
-    found = aws.ask("scheduler", "get_schedule", Name=aws.stack.resources["Schedule"])
-    return verdicts.sender("the schedule", found["State"], [found["Target"]], aws.queue)
-
-
-def rule(aws: Aws, logical_id: str) -> Verdict:
-    """Look at a rule."""
-    name = aws.stack.resources[logical_id]
-    state = aws.ask("events", "describe_rule", Name=name)["State"]
-    targets = aws.ask("events", "list_targets_by_rule", Rule=name)["Targets"]
-    return verdicts.sender(logical_id, state, targets, aws.queue)
-
-
-def queue(aws: Aws) -> Verdict:
-    """Look at the queue, and at what passes it to the function."""
-    asked = {"QueueUrl": aws.stack.resources["Queue"], "AttributeNames": ["ApproximateNumberOfMessages"]}
-    (waiting,) = aws.ask("sqs", "get_queue_attributes", **asked)["Attributes"].values()
-    ages = aws.metric("Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=aws.queue)
-    return verdicts.queue(aws.stack.mapping_state(), int(waiting), ages[0] if ages else 0.0)
-
-
-def tokens(aws: Aws) -> Verdict:
-    """Look at each token."""
-    labels = aws.stack.token_labels()
-    statuses = {name: token_status(name, aws.log, each, aws.now) for name, each in labels.items()}
-    return together(verdicts.token(name, each, aws.now) for name, each in statuses.items())
-
-
-def orphans(aws: Aws) -> Verdict:
-    """Look for secrets of this account's removed client IDs."""
-    account = aws.stack.account
-    left = sorted(removal.names_with_secrets(aws.stack, account) - removal.names_in_use(aws.stack, account))
-    to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
-    return Verdict(f"no stack has {listed(left)}", to_do) if left else Verdict("none")
-
-
-def others(aws: Aws) -> Verdict:
-    """Look for another function with the same secrets."""
-    found = {
-        each["FunctionName"]: each.get("Environment", {}) for each in aws.ask("lambda", "list_functions")["Functions"]
-    }
-    names = [name for name, each in found.items() if each.get("Variables", {}).get("ACCOUNT") == aws.stack.account]
-    to_do = "Remove a stack, or deploy it with another SecretPrefix." if len(names) > 1 else ""
-    return Verdict(f"{aws.stack.account} belongs to {listed(names)}", to_do)
-
-
-def topics(aws: Aws) -> Verdict:
-    """Look at what the alarms tell."""
-    alarms = {arn: each["AlarmArn"] for each in aws.alarms.values() for arn in each["AlarmActions"] if ":sns:" in arn}
-    mute = ", ".join(name for name, each in aws.alarms.items() if not each["AlarmActions"])
-    silence = [Verdict(f"nobody is told of {mute}", "Deploy with AlarmEmail or AlarmTopicArn.")] if mute else []
-    return together([*(topic(aws, *each) for each in alarms.items()), *silence])
-
-
-def topic(aws: Aws, arn: str, alarm_arn: str) -> Verdict:
-    """Look at a topic and its key."""
-    found, key, policy = aws.find("sns", "get_topic_attributes", TopicArn=arn), {}, "{}"
-    if found is None:
-        return Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")
-    key_id = found["Attributes"].get("KmsMasterKeyId")
-    if key_id == "alias/aws/sns":
-        key = {"KeyManager": "AWS"}
-    elif key_id:
-        key = aws.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
-        policy = aws.ask("kms", "get_key_policy", KeyId=key["Arn"], PolicyName="default")["Policy"]
-    facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
-    return verdicts.topic(found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})
-
-
-CHECKS: Mapping[str, Callable[[Aws], Verdict]] = {
-    "stack": lambda aws: verdicts.stack(
-        aws.find("cloudformation", "describe_stacks", StackName=aws.stack.name),
-        f"{aws.stack.name} in {aws.region} of account {aws.ask('sts', 'get_caller_identity')['Account']}",
-    ),
-    "version": lambda aws: verdicts.version(aws.stack.outputs.get("Version", "another version"), __version__),
-    "parameters": lambda aws: verdicts.parameters(aws.stack.parameters, aws.region),
-    "function": lambda aws: verdicts.function(aws.stack.function),
-    "schedule": schedule,
-    "rules": lambda aws: together(rule(aws, each) for each in ("CredentialsChanged", "TokenRejected")),
-    "queue": queue,
-    "runs": lambda aws: verdicts.runs(
-        aws.log[-1]["logged_at"] if aws.log else None,
-        aws.metric("Sum", "AWS/Lambda", "Errors", FunctionName=aws.stack.name),
-        aws.now,
-    ),
-    "credentials": lambda aws: verdicts.credentials(
-        aws.find("secretsmanager", "describe_secret", SecretId=aws.stack.credentials_secret),
-        aws.stack.credentials_secret,
-        aws.region,
-    ),
-    "tokens": tokens,
-    "orphans": orphans,
-    "other stacks": others,
-    "metrics": lambda aws: verdicts.metrics(
-        aws.metric("Minimum", "MovieXchange", "TokenLifeRemaining", Account=aws.stack.account)
-    ),
-    "alarms": lambda aws: together(verdicts.alarm(name, aws.alarms.get(name)) for name in ALARMS),
-    "topics": topics,
-}
-
-
-def run(deployed: DeployedStack, now: datetime) -> Iterator[Finding]:
+def run(doctor: Doctor) -> Iterator[Finding]:
     """Make each check in turn; none but the first if there is no such stack."""
-    aws = Aws(deployed, now)
-    for name, check in CHECKS.items():
-        found = finding(name, partial(check, aws))
+    for name, check in doctor.checks().items():
+        found = finding(name, check)
         yield found
         if found.to_do == verdicts.ANOTHER_STACK:
             return

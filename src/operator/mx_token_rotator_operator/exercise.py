@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from mx_token_rotator_operator.doctor import UNKNOWN, Aws, Finding, finding
+from mx_token_rotator_operator.doctor import UNKNOWN, Doctor, Finding, finding
 from mx_token_rotator_operator.stack import DeployedStack, wait_until
 from mx_token_rotator_operator.status import outcomes
 from mx_token_rotator_operator.verdicts import Verdict
@@ -25,61 +25,57 @@ class Exercise:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]
 
-    @property
-    def secret(self) -> str:
-        """The token secret."""
-        return f"{self.stack.account}/tokens/{self.name}"
-
-    def since(self, start: datetime) -> str:
-        """Return the time that has passed."""
-        return f"{(self.clock() - start).total_seconds():.1f} s"
-
     def dry_run(self) -> Verdict:
         """Have the function decide."""
         return Verdict("; ".join(f"{each['client_id']} {each['reason']}" for each in self.stack.invoke(dry_run=True)))
 
     def report(self) -> Verdict:
         """Report a version that does not exist, and wait for its line in the log."""
-        start, labels = self.clock(), self.stack.labels(self.secret)
+        start, secret = self.clock(), f"{self.stack.account}/tokens/{self.name}"
 
         def served() -> int:
             log = outcomes(self.stack, start - MINUTE)
             return sum(each.get("client_id") == self.name and each["reason"] == "already replaced" for each in log)
 
-        earlier, detail = served(), json.dumps({"version_id": f"doctor-{uuid4().hex}"})
-        entry = {"Source": self.secret, "DetailType": "Access Token Rejected", "Detail": detail}
-        Aws(self.stack, start).ask("events", "put_events", Entries=[entry])
+        labels, earlier, detail = (
+            self.stack.labels(secret),
+            served(),
+            json.dumps({"version_id": f"doctor-{uuid4().hex}"}),
+        )
+        entry = {"Source": secret, "DetailType": "Access Token Rejected", "Detail": detail}
+        Doctor(self.stack, start).ask("events", "put_events", Entries=[entry])
         if not wait_until(lambda: served() > earlier, self.sleep):
             return Verdict("no run served it within a minute", "See the rules, the queue and the function.")
-        if self.stack.labels(self.secret) != labels:
+        if self.stack.labels(secret) != labels:
             return Verdict("it arrived, but the token was replaced meanwhile", "Try again.")
-        return Verdict(f"it arrived within {self.since(start)}, and changed nothing")
+        return Verdict(f"it arrived within {(self.clock() - start).total_seconds():.1f} s, and changed nothing")
 
     def refresh(self) -> Verdict:
         """Force a refresh, and wait until the new version can be read."""
-        start = self.clock()
+        start, secret = self.clock(), f"{self.stack.account}/tokens/{self.name}"
         (outcome,) = self.stack.invoke(client_id=self.name, force=True)
         version_id, seen = outcome["version_id"], f"{self.name} {outcome['outcome']} ({outcome['reason']})"
-        if not wait_until(lambda: self.stack.labels(self.secret).get("AWSCURRENT") == version_id, self.sleep):
+        if not wait_until(lambda: self.stack.labels(secret).get("AWSCURRENT") == version_id, self.sleep):
             return Verdict(f"{seen}, but another version is current", "See who else writes the secret.")
         to_do = "The credentials do not work: set-credentials." if "refresh token" in outcome["reason"] else ""
-        return Verdict(f"{seen}, can be read after {self.since(start)}", to_do)
+        return Verdict(f"{seen}, can be read after {(self.clock() - start).total_seconds():.1f} s", to_do)
 
     def alarm(self) -> Verdict:
         """Switch an alarm to ALARM, wait for what its history says of that, and switch it back."""
-        aws = Aws(self.stack, self.clock())
-        name, actions = aws.alarms[ALARM]["AlarmName"], aws.alarms[ALARM]["AlarmActions"]
-        if aws.alarms[ALARM]["StateValue"] == "ALARM":
+        doctor = Doctor(self.stack, self.clock())
+        ask = partial(doctor.ask, "cloudwatch")
+        name, actions = doctor.alarms[ALARM]["AlarmName"], doctor.alarms[ALARM]["AlarmActions"]
+        if doctor.alarms[ALARM]["StateValue"] == "ALARM":
             return Verdict(f"{ALARM} is in ALARM already", "End what it is about first.")
 
         def history() -> list[str]:
             # An alarm soon returns to its actual state: "typically only visible" in its history (SetAlarmState).
-            asked = {"HistoryItemType": "Action" if actions else "StateUpdate", "StartDate": aws.now - MINUTE}
-            items = aws.ask("cloudwatch", "describe_alarm_history", AlarmName=name, **asked)["AlarmHistoryItems"]
-            return [each["HistorySummary"] for each in items]
+            kind, since = "Action" if actions else "StateUpdate", doctor.now - MINUTE
+            items = ask("describe_alarm_history", AlarmName=name, HistoryItemType=kind, StartDate=since)
+            return [each["HistorySummary"] for each in items["AlarmHistoryItems"]]
 
         def switch(state: str) -> None:
-            aws.ask("cloudwatch", "set_alarm_state", AlarmName=name, StateValue=state, StateReason="an exercise")
+            ask("set_alarm_state", AlarmName=name, StateValue=state, StateReason="an exercise")
 
         earlier = len(history())
         try:

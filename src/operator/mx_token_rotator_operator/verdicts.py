@@ -7,7 +7,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from mx_token_rotator_operator.stack import SHOWN
+from mx_token_rotator_operator.stack import SHOWN, listed
 from mx_token_rotator_operator.status import HOUR, Status, age, span
 
 ANOTHER_STACK = "Name another one with --stack, --region or --profile."
@@ -119,6 +119,18 @@ def token(name: str, status: Status, now: datetime) -> Verdict:
     return Verdict(f"{name} {checked}, {span(status['seconds_left'])} left", to_do)
 
 
+def orphans(names: Collection[str]) -> Verdict:
+    """Judge the client IDs whose secrets are there, and that no stack has any more."""
+    to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
+    return Verdict(f"no stack has {listed(sorted(names))}", to_do) if names else Verdict("none")
+
+
+def others(account: str, functions: Sequence[str]) -> Verdict:
+    """Judge the functions that have an account's secrets."""
+    to_do = "Remove a stack, or deploy it with another SecretPrefix." if len(functions) > 1 else ""
+    return Verdict(f"{account} belongs to {listed(functions)}", to_do)
+
+
 def metrics(lives: Sequence[float]) -> Verdict:
     """Judge whether CloudWatch took the metrics of the last hour out of the log."""
     if lives:
@@ -164,23 +176,23 @@ def allows(policy: Answer, actions: Sequence[str], principals: Collection[str], 
     `facts` are condition keys in lower case. A condition on another key counts as met by an Allow, not by a Deny.
     """
 
-    def listed(one_or_more: Any) -> list[Any]:  # noqa: ANN401  IAM's JSON has either
+    def several(one_or_more: Any) -> list[Any]:  # noqa: ANN401  IAM's JSON has either
         return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
     def applies(statement: Answer, action: str) -> bool:
         who = statement.get("Principal", {})
-        named = {who} if isinstance(who, str) else {name for each in who.values() for name in listed(each)}
+        named = {who} if isinstance(who, str) else {name for each in who.values() for name in several(each)}
         met = [
-            any(fnmatchcase(facts[key.lower()], each) for each in listed(values)) != ("Not" in operator)
+            any(fnmatchcase(facts[key.lower()], each) for each in several(values)) != ("Not" in operator)
             if key.lower() in facts
             else statement["Effect"] == "Allow"
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         ]
-        is_named = any(fnmatchcase(action.lower(), each.lower()) for each in listed(statement.get("Action", [])))
+        is_named = any(fnmatchcase(action.lower(), each.lower()) for each in several(statement.get("Action", [])))
         return bool(named & {*principals}) and is_named and all(met)
 
-    statements = listed(policy.get("Statement", []))
+    statements = several(policy.get("Statement", []))
     return all({each["Effect"] for each in statements if applies(each, action)} == {"Allow"} for action in actions)
 
 
