@@ -43,6 +43,8 @@ class Account:
     variables: dict[str, str] = field(default_factory=lambda: dict(VARIABLES))
     others: list[dict[str, str]] = field(default_factory=list)
     """The variables of other functions."""
+    logical_id: str = "QueueMapping"
+    """Of the stack's only resource."""
     mapping: list[str] = field(default_factory=lambda: ["Enabled"])
     """The states of the event source mapping, one for each look; the last one stays."""
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Account:
             "ListFunctions": {"Functions": [*functions, {}]},
             "UpdateEventSourceMapping": {},
             "ListStackResources": {
-                "StackResourceSummaries": [{"LogicalResourceId": "QueueMapping", "PhysicalResourceId": MAPPING}]
+                "StackResourceSummaries": [{"LogicalResourceId": self.logical_id, "PhysicalResourceId": MAPPING}]
             },
         }
         if model.name == "Invoke":

@@ -66,7 +66,9 @@ class Scene:
         return {"Environment": {"Variables": {"ACCOUNT": "moviexchange/staging", "CLIENT_IDS": "_Website"}}}
 
     def _list_stack_resources(self, _: object) -> dict[str, Any]:
-        resources = [{"LogicalResourceId": each, "PhysicalResourceId": f"stack-{each}"} for each in ALARMS]
+        resources = [
+            {"LogicalResourceId": each, "PhysicalResourceId": f"stack-{each}"} for each in (*ALARMS, "QueueMapping")
+        ]
         return {"StackResourceSummaries": resources}
 
     def _describe_secret(self, _: object) -> dict[str, Any]:

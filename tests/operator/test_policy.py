@@ -1,11 +1,13 @@
 """The written-out policy for reading several tokens; that for one is in the docs, and in the tests of the stack."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mx_token_rotator_operator.policy import reader_policy
 from tools.local.aws import REGION
 from tools.local.iam import Request, Resource, decide
-from tools.local.permissions import KEY, WEB, WEBSITE, app, secret
+from tools.local.permissions import KEY, KEY_POLICY, WEB, WEBSITE, app, secret
 from tools.local.translated import ACCOUNT_ID
 
 ACCOUNT = "moviexchange/staging"
@@ -27,7 +29,9 @@ def decrypt(name: str) -> Request:
         "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
         "kms:EncryptionContext:SecretARN": secret(f"{ACCOUNT}/tokens/{name}").arn,
     }
-    return Request(action="kms:Decrypt", resource=Resource(arn=KEY, account=ACCOUNT_ID), context=context)
+    return Request(
+        action="kms:Decrypt", resource=Resource(arn=KEY, account=ACCOUNT_ID, policy=KEY_POLICY), context=context
+    )
 
 
 def read(name: str) -> Request:
@@ -36,10 +40,10 @@ def read(name: str) -> Request:
 
 
 @pytest.mark.parametrize("ask", [read, report, decrypt])
-def test_a_policy_for_two_names_allows_both_and_no_other(ask: object) -> None:
+def test_a_policy_for_two_names_allows_both_and_no_other(ask: Callable[[str], Request]) -> None:
     """To read, to report and to decrypt."""
     application = app(reader_policy(ACCOUNT, [WEBSITE, WEB], REGION, ACCOUNT_ID, KEY))
-    asked = [ask(name) for name in (WEBSITE, WEB, "Other")]  # type: ignore[operator]  # one of the functions above
+    asked = [ask(name) for name in (WEBSITE, WEB, "Other")]
 
     assert decide((application, each) for each in asked) == [True, True, False]
 

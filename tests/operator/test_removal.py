@@ -5,10 +5,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.stub import Stubber
 
 from mx_token_rotator_operator import removal
-from mx_token_rotator_operator.stack import LOOKS, RotatorFailed
 from tests.operator.account import ACCOUNT, VARIABLES, Account
 
 TAG = "mx-token-rotator:account"
@@ -84,7 +82,7 @@ def test_a_secret_that_is_marked_for_deletion_is_not_removable(account: Account)
 def test_a_removed_secret_can_be_restored_for_a_week(account: Account) -> None:
     """The day is the one that AWS names."""
     create(account, f"{ACCOUNT}/tokens/Old")
-    day = removal.remove(account.stack, f"{ACCOUNT}/tokens/Old", [], account.pause)
+    day = removal.remove(account.stack, f"{ACCOUNT}/tokens/Old", [])
     account.secrets.restore_secret(SecretId=f"{ACCOUNT}/tokens/Old")
 
     assert (datetime.fromisoformat(day).replace(tzinfo=UTC) - datetime.now(UTC)).days in {5, 6, 7}
@@ -93,37 +91,7 @@ def test_a_removed_secret_can_be_restored_for_a_week(account: Account) -> None:
 def test_replicas_are_removed_before_the_secret(account: Account) -> None:
     """AWS refuses to delete a secret that has any."""
     create(account, f"{ACCOUNT}/tokens/Old", AddReplicaRegions=[{"Region": "eu-central-1"}])
-    removal.remove(account.stack, f"{ACCOUNT}/tokens/Old", ["eu-central-1"], account.pause)
+    removal.remove(account.stack, f"{ACCOUNT}/tokens/Old", ["eu-central-1"])
     elsewhere = boto3.client("secretsmanager", region_name="eu-central-1")
 
     assert elsewhere.list_secrets()["SecretList"] == []
-
-
-def waiting(stub: Stubber, *, looks: int) -> None:
-    """Have Secrets Manager still show a replica so many times after its removal."""
-    stub.add_response("remove_regions_from_replication", {})
-    for _ in range(looks):
-        stub.add_response("describe_secret", {"ReplicationStatus": [{"Region": "eu-central-1"}]})
-
-
-def test_a_secret_is_deleted_once_its_replicas_are_gone(account: Account) -> None:
-    """Removing them takes AWS a moment."""
-    stack = account.stack
-    with Stubber(stack.secrets_manager) as stub:
-        waiting(stub, looks=2)
-        stub.add_response("describe_secret", {})
-        stub.add_response("delete_secret", {"DeletionDate": datetime(2026, 3, 8, tzinfo=UTC)})
-        day = removal.remove(stack, "name", ["eu-central-1"], account.pause)
-
-    assert (day, account.pauses) == ("2026-03-08", 2)
-
-
-def test_a_secret_whose_replicas_stay_is_not_deleted(account: Account) -> None:
-    """Nobody waits for ever."""
-    stack = account.stack
-    with Stubber(stack.secrets_manager) as stub:
-        waiting(stub, looks=LOOKS)
-        with pytest.raises(RotatorFailed, match=r"^name still has replicas.\nWhat to do: run the same command again"):
-            removal.remove(stack, "name", ["eu-central-1"], account.pause)
-
-    assert account.pauses == LOOKS

@@ -30,10 +30,7 @@ Reports and new credentials wait for 15 minutes, then for a scheduled run after:
 STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
 NOT_FOUND = {"ResourceNotFoundException", "ValidationError"}
 NOT_ACCEPTED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-LOCAL = {
-    "NoRegionError": "No Region is set.\nWhat to do: name it with --region, or in AWS_REGION.",
-    "NoCredentialsError": "There are no AWS credentials.\nWhat to do: log in, or name a --profile.",
-}
+ACCESS = "What to do: log in to AWS, or name another --profile or --region."
 Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words; its member `wrong` is a failure
 
 
@@ -67,9 +64,9 @@ def command(function: Callable[..., Shown]) -> click.Command:
         except ClientError as error:
             raise AwsFailed(refusal(error, session, stack_name)) from None
         except BotoCoreError as error:
-            raise AwsFailed(LOCAL.get(type(error).__name__, str(error))) from None
+            raise AwsFailed(f"{error}\n{ACCESS}") from None
         click.echo(json.dumps(document) if as_json else text)
-        click.get_current_context().exit(bool(document.get("wrong")))
+        click.get_current_context().exit(int(bool(document.get("wrong"))))
 
     return run
 
@@ -77,12 +74,11 @@ def command(function: Callable[..., Shown]) -> click.Command:
 def refusal(error: ClientError, session: boto3.Session, stack_name: str) -> str:
     """Return in words why AWS refused a call."""
     code, call = error.response["Error"]["Code"], error.operation_name
-    if code in NOT_ACCEPTED:
-        return f"AWS does not accept your credentials ({code}).\nWhat to do: log in again, or name a --profile."
     if call in STACK_CALLS and code in NOT_FOUND:
         where = f"{session.region_name} of account {session.client('sts').get_caller_identity()['Account']}"
         return f"There is no stack {stack_name} in {where}.\nWhat to do: name it with --stack, --region or --profile."
-    return f"{call} failed for the stack {stack_name} in {session.region_name}: {code}"
+    text = f"{call} failed for the stack {stack_name} in {session.region_name}: {code}"
+    return f"{text}\n{ACCESS}" if code in NOT_ACCEPTED else text
 
 
 @command
@@ -125,7 +121,7 @@ def check(stack: DeployedStack, name: str) -> Shown:
 def set_credentials(stack: DeployedStack, file: BinaryIO | None) -> Shown:
     """Try new credentials, then use them. Waits until every token comes from them."""
     if file:
-        text = credentials.parse(file.read(), file.name)
+        text = credentials.parse(file.read(), getattr(file, "name", "standard input"))
     else:
         try:
             typed = {member: click.prompt(err=True, **options) for member, options in PROMPTS.items()}
@@ -171,7 +167,7 @@ def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, accou
         click.echo(f"{secret} will be deleted in seven days{at_once}.", err=True)
     if plan and not yes:
         click.confirm("Applications that still read them will fail. Delete them?", abort=True, err=True)
-    deleted = {secret: removal.remove(stack, secret, regions, sleep) for secret, regions in plan.items()}
+    deleted = {secret: removal.remove(stack, secret, regions) for secret, regions in plan.items()}
     keep = "To keep it: aws secretsmanager restore-secret --secret-id"
     text = "\n".join(f"{secret} will be gone on {day}. {keep} {secret}" for secret, day in deleted.items())
     return {"deleted": deleted}, text or "There is nothing to delete."

@@ -12,6 +12,7 @@ from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed, listed
 
 MEMBERS = ("username", "password", "client_secret")
 CANDIDATE, CURRENT = "CANDIDATE", "AWSCURRENT"
+Labels = Mapping[str, Mapping[str, str]]  # of each token secret
 CHECKS = 5  # of the tokens, for what a run has no time for
 
 
@@ -100,9 +101,7 @@ def _move(stack: DeployedStack, label: str, *, of: str, to: str | None = None) -
     )
 
 
-def _wait_for_tokens(
-    stack: DeployedStack, before: Mapping[str, Mapping[str, str]], sleep: Callable[[float], None]
-) -> None:
+def _wait_for_tokens(stack: DeployedStack, before: Labels, sleep: Callable[[float], None]) -> None:
     """Wait for the run that EventBridge starts; a check at the same time would log in too, or find itself blocked."""
 
     def is_replaced() -> bool:

@@ -1,8 +1,8 @@
 """Token secrets that no stack has any more."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed, client_names, wait_until
+from mx_token_rotator_operator.stack import DeployedStack, client_names
 
 TAG = "mx-token-rotator:account"
 KINDS = ("tokens", "refresh-tokens")
@@ -37,12 +37,9 @@ def removable(stack: DeployedStack, account: str, names: Iterable[str]) -> dict[
     return found
 
 
-def remove(stack: DeployedStack, secret: str, replicas: list[str], sleep: Callable[[float], None]) -> str:
+def remove(stack: DeployedStack, secret: str, replicas: list[str]) -> str:
     """Delete a secret after its replicas, and return the day on which it will be gone."""
     client = stack.secrets_manager
-    if replicas:  # while there are any, AWS refuses to delete the secret
+    if replicas:  # AWS refuses to delete a secret that has any
         client.remove_regions_from_replication(SecretId=secret, RemoveReplicaRegions=replicas)
-        is_gone = wait_until(lambda: not client.describe_secret(SecretId=secret).get("ReplicationStatus"), sleep)
-        if not is_gone:
-            raise RotatorFailed(f"{secret} still has replicas.", "run the same command again in a minute.")
     return str(client.delete_secret(SecretId=secret, RecoveryWindowInDays=7)["DeletionDate"].date())

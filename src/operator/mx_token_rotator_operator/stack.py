@@ -88,8 +88,11 @@ class DeployedStack:
     def resources(self) -> dict[str, str]:
         """The physical id of each resource by its logical id."""
         pages = self.session.client("cloudformation").get_paginator("list_stack_resources")
-        resources = [each for page in pages.paginate(StackName=self.name) for each in page["StackResourceSummaries"]]
-        return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
+        summaries = [each for page in pages.paginate(StackName=self.name) for each in page["StackResourceSummaries"]]
+        found = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in summaries}
+        if "QueueMapping" not in found:
+            raise RotatorFailed(f"The stack {self.name} is not a token rotator's.", "name it with --stack.")
+        return found
 
     @cached_property
     def _description(self) -> Mapping[str, Any]:
@@ -140,21 +143,14 @@ class DeployedStack:
             raise RotatorFailed("\n".join(f"{listed(those)}: {text}" for text, those in names.items()))
         return outcomes
 
-    @property
-    def mapping(self) -> str:
-        """The id of the event source mapping, by which the queue starts the function."""
-        if "QueueMapping" not in self.resources:
-            raise RotatorFailed(f"The stack {self.name} is not a token rotator's.", "name it with --stack.")
-        return self.resources["QueueMapping"]
-
     def mapping_state(self) -> str:
-        """Return the state of the event source mapping, such as Enabled or Disabled."""
-        state: str = self.session.client("lambda").get_event_source_mapping(UUID=self.mapping)["State"]
-        return state
+        """Return the state of what starts the function from the queue, such as Enabled or Disabled."""
+        client = self.session.client("lambda")
+        return client.get_event_source_mapping(UUID=self.resources["QueueMapping"])["State"]
 
     def switch(self, state: str, sleep: Callable[[float], None]) -> None:
-        """Have the event source mapping Enabled or Disabled."""
-        self.session.client("lambda").update_event_source_mapping(UUID=self.mapping, Enabled=state == "Enabled")
+        """Have the function started from the queue, or no longer: `state` is Enabled or Disabled."""
+        mapping = self.resources["QueueMapping"]
+        self.session.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=state == "Enabled")
         if not wait_until(lambda: self.mapping_state() == state, sleep):
-            wrong = f"The event source mapping {self.mapping} is not {state} yet."
-            raise RotatorFailed(wrong, "see in a few minutes whether status still says so.")
+            raise RotatorFailed(f"The event source mapping {mapping} is not {state} yet.", "look at status later.")

@@ -11,7 +11,7 @@ from rich.table import Table
 from mx_token_rotator_operator.stack import DeployedStack, Outcome, failure, listed
 
 OUTCOMES = '{ $.outcome = "refreshed" || $.outcome = "kept" || $.outcome = "failed" }'
-HOUR = 3600.0  # in which there are at least three scheduled runs
+HOUR = 3600.0  # seconds
 Status = dict[str, Any]
 
 
@@ -42,20 +42,14 @@ def wrongs(status: Status, now: datetime) -> Iterator[str]:
     """Find what is wrong, each with what to do."""
     tokens: dict[str, Status] = status["tokens"]
     current, rejected = (status["credentials"].get(label) for label in ("AWSCURRENT", "REJECTED"))
-    silent = [name for name, token in tokens.items() if age(token["checked_at"], now) > HOUR]
-    expired = [name for name, token in tokens.items() if token["seconds_left"] == 0]
     failing = {name: token["failure"] for name, token in tokens.items() if token["failure"]}
     if status["mapping"].startswith("Disabl"):
         yield "Paused: no log-in starts by itself.\nWhat to do: mx-token-rotator resume"
-    elif silent:
-        yield f"{listed(silent)}: not checked within the last hour.\nWhat to do: mx-token-rotator doctor"
     if not current:
         yield "The credentials secret is empty, or missing.\nWhat to do: mx-token-rotator set-credentials"
     elif current == rejected:
         remedy = "mx-token-rotator set-credentials, or refresh NAME to try these once more"
         yield f"The credentials have the label REJECTED, so nothing logs in with them.\nWhat to do: {remedy}"
-    if expired:
-        yield f"{listed(expired)}: the published token has expired.\nWhat to do: mx-token-rotator check NAME"
     for reason in dict.fromkeys(each["reason"] for each in failing.values()):
         names = [name for name, each in failing.items() if each["reason"] == reason]
         first = min((failing[name] for name in names), key=lambda each: each["logged_at"])
@@ -91,11 +85,11 @@ def outcomes(stack: DeployedStack, since: datetime) -> list[Outcome]:
 
 def observe(stack: DeployedStack, now: datetime) -> Status:
     """Return the status of a stack: its tokens, credentials, queue and alarms, and what is wrong."""
-    log = outcomes(stack, now - timedelta(days=1))
+    labels, log = stack.token_labels(), outcomes(stack, now - timedelta(days=1))
     names = {physical: logical for logical, physical in stack.resources.items() if physical}
     alarms = stack.session.client("cloudwatch").describe_alarms(AlarmNames=[*names])["MetricAlarms"]
     status = {
-        "tokens": {name: token_status(name, log, labels, now) for name, labels in stack.token_labels().items()},
+        "tokens": {name: token_status(name, log, labels[name], now) for name in labels},
         "credentials": stack.labels(stack.credentials_secret),
         "mapping": stack.mapping_state(),
         "alarms": {
