@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from click.testing import CliRunner, Result
 
 from mx_token_rotator_operator import __main__, doctor, removal
@@ -424,6 +424,19 @@ def test_a_call_that_aws_refuses_is_a_finding(code: str, result: str, to_do: str
     assert (found.result, found.to_do, "what was sent" in str(found)) == (result, to_do, False)
 
 
+@pytest.mark.parametrize(
+    "error", [ClientError({"Error": {"Code": "ExpiredToken"}}, "ListFunctions"), NoCredentialsError(), NoRegionError()]
+)
+def test_what_stops_every_check_is_said_once(error: Exception) -> None:
+    """By the command, as for each other command."""
+
+    def look() -> Verdict:
+        raise error
+
+    with pytest.raises(type(error)):
+        doctor.finding("a check", look)
+
+
 def test_a_defect_of_a_check_is_a_finding() -> None:
     """The others go on."""
     assert doctor.finding("a check", lambda: Verdict({"Schedule": ""}["Queue"])).seen == "KeyError: 'Queue'"
@@ -436,14 +449,6 @@ def test_what_the_stack_says_of_itself_is_a_finding() -> None:
         raise RotatorFailed("It is no rotator.", "name it.")
 
     assert doctor.finding("a check", look) == Finding("a check", WRONG, "It is no rotator.", "name it.")
-
-
-@pytest.mark.parametrize(
-    ("results", "code"), [([OK], 0), ([OK, UNKNOWN], 3), ([UNKNOWN, WRONG, OK], 1), ([OK, WRONG], 1)]
-)
-def test_the_exit_code_is_for_scripts(results: list[str], code: int) -> None:
-    """Something wrong counts more than something unknown."""
-    assert doctor.exit_code([Finding("a check", each, "", "") for each in results]) == code
 
 
 # The command
@@ -461,25 +466,55 @@ def run(examined: Examined) -> Callable[..., Result]:
     return doctor_of
 
 
-@pytest.mark.parametrize(("to_do", "code"), [("", 0), ("Mend it.", 1)])
-def test_the_command_prints_each_check_and_ends_with_the_exit_code(
-    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, to_do: str, code: int
-) -> None:
-    """A line that ends in the result, and in what to do if it is wrong."""
-    monkeypatch.setattr(Doctor, "checks", lambda _: {"a check": lambda: Verdict("something", to_do)})
-    result = run()
+def looks(*looks: Callable[[], Verdict]) -> Callable[[object], dict[str, Callable[[], Verdict]]]:
+    """Return checks that do this in place of the doctor's."""
+    return lambda _: {f"check {number}": look for number, look in enumerate(looks)}
 
-    assert (result.stdout, result.exit_code) == (
-        "a check: something ... wrong: Mend it.\n" if to_do else "a check: something ... ok\n",
-        code,
-    )
+
+def well() -> Verdict:
+    """Find nothing to do."""
+    return Verdict("something")
+
+
+def wrong() -> Verdict:
+    """Find something to do."""
+    return Verdict("something else", "Mend it.")
+
+
+def denied() -> Verdict:
+    """Be denied a look."""
+    raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "ListFunctions")
+
+
+def test_the_command_prints_a_line_for_each_check(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends in the result, and in what to do or to allow."""
+    monkeypatch.setattr(Doctor, "checks", looks(well, wrong, denied))
+
+    assert run().stdout.splitlines() == [
+        "check 0: something ... ok",
+        "check 1: something else ... wrong: Mend it.",
+        "check 2: ListFunctions: AccessDeniedException ... could not look: needs",
+        "    lambda:ListFunctions",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checks", "code"), [([well], 0), ([well, denied], 3), ([denied, wrong, well], 1), ([well, wrong], 1)]
+)
+def test_the_exit_code_is_for_scripts(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, checks: list[Callable[[], Verdict]], code: int
+) -> None:
+    """Something wrong counts more than something unknown."""
+    monkeypatch.setattr(Doctor, "checks", looks(*checks))
+
+    assert run().exit_code == code
 
 
 def test_in_json_each_check_is_an_object(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """For scripts."""
-    monkeypatch.setattr(Doctor, "checks", lambda _: {"a check": lambda: Verdict("something")})
+    monkeypatch.setattr(Doctor, "checks", looks(well))
 
-    assert json.loads(run("--json").stdout) == [{"check": "a check", "result": OK, "seen": "something", "to_do": ""}]
+    assert json.loads(run("--json").stdout) == [{"check": "check 0", "result": OK, "seen": "something", "to_do": ""}]
 
 
 def test_the_exercise_takes_each_step(

@@ -26,7 +26,6 @@ DEFAULT = {
     "Condition": {"StringEquals": {"AWS:SourceOwner": ID}},
 }
 USE_KEY = {"Effect": "Allow", "Principal": SERVICE, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
-KEY = {"KeyManager": "CUSTOMER"}
 PARAMETERS = {
     "Environment": "staging",
     "RefreshAtPercent": "50",
@@ -55,20 +54,17 @@ def configuration(state: str = "Active", update: str = "Successful", **levels: s
 
 
 def judged(
-    *statements: dict[str, Any],
-    key: dict[str, str] | None = None,
-    key_policy: dict[str, Any] | None = None,
-    confirmed: int = 1,
-    pending: int = 0,
+    *statements: dict[str, Any], key_policy: dict[str, Any] | None = None, confirmed: int = 1, pending: int = 0
 ) -> Verdict:
-    """Judge a topic with these statements in its policy."""
+    """Judge a topic with these statements in its policy, and perhaps one in its key's."""
     attributes = {
         "TopicArn": f"arn:aws:sns:{REGION}:{ID}:alarms",
         "Policy": json.dumps({"Statement": [*statements]}),
         "SubscriptionsConfirmed": str(confirmed),
         "SubscriptionsPending": str(pending),
+        "KmsMasterKeyId": "alias/own",
     }
-    return verdicts.topic(attributes, key or {}, {"Statement": [key_policy or {}]}, FACTS)
+    return verdicts.topic(attributes, {"Statement": [key_policy]} if key_policy else None, FACTS)
 
 
 def alarm(state: str = "OK", *, enabled: bool = True) -> Verdict:
@@ -117,7 +113,7 @@ def chosen(**values: str) -> Verdict:
             PUBLISH,
             PUBLISH | {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
         ),
-        judged(PUBLISH, key=KEY, key_policy=USE_KEY),
+        judged(PUBLISH, key_policy=USE_KEY),
         chosen(),
         chosen(Environment="sandbox"),
         chosen(SubnetIds="subnet-1", SecurityGroupIds="sg-1"),
@@ -250,10 +246,8 @@ NOT_OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}
         (judged(DEFAULT | NOT_OURS), "may not publish"),
         (judged(PUBLISH | {"Condition": {"ArnNotLike": {"aws:SourceArn": ALARM_ARN}}}), "may not publish"),
         (judged(PUBLISH, PUBLISH | {"Effect": "Deny", "Principal": "*"}), "may not publish"),
-        (judged(PUBLISH, key=KEY | {"KeyManager": "AWS"}), "may not use alias/aws/sns, the key of alarms"),
-        (judged(PUBLISH, key=KEY), "may not use the key of alarms"),
-        (judged(PUBLISH, key=KEY, key_policy=USE_KEY | {"Action": "kms:Decrypt"}), "may not use the key"),
-        (judged(PUBLISH, key=KEY, key_policy=USE_KEY | {"Principal": {"AWS": "*"}}), "may not use the key"),
+        (judged(PUBLISH, key_policy=USE_KEY | {"Action": "kms:Decrypt"}), "may not use alias/own, the key of alarms"),
+        (judged(PUBLISH, key_policy=USE_KEY | {"Principal": {"AWS": "*"}}), "may not use alias/own, the key of alarms"),
         (judged(PUBLISH, pending=1), "1 subscriptions of alarms are confirmed, 1 are not"),
         (judged(PUBLISH, confirmed=0), "0 subscriptions of alarms are confirmed"),
     ],

@@ -210,7 +210,8 @@ def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bo
             click.echo(each)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found]))
-    click.get_current_context().exit(checks.exit_code(found))
+    results = {each.result for each in found}
+    click.get_current_context().exit(1 if checks.WRONG in results else 3 if checks.UNKNOWN in results else 0)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from textwrap import fill
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from mx_token_rotator_operator import __version__, removal, verdicts
 from mx_token_rotator_operator.stack import DeployedStack, Outcome, RotatorFailed
@@ -20,6 +20,7 @@ OK, WRONG, UNKNOWN = "ok", "wrong", "could not look"
 HOUR = timedelta(hours=1)
 ALARMS = ("TokenLifeLow", "ActionRequired", "RefreshFailing", "FunctionBroken")
 MISSING = re.compile("NotFound|NonExistent|ValidationError")  # the last is CloudFormation's for a stack
+YOURS = re.compile("ExpiredToken|InvalidClientTokenId|UnrecognizedClient")  # of whoever runs the tool
 NEEDS = """
     cloudformation:DescribeStacks cloudformation:ListStackResources cloudwatch:DescribeAlarms cloudwatch:GetMetricData
     events:DescribeRule events:ListTargetsByRule kms:DescribeKey kms:GetKeyPolicy lambda:GetEventSourceMapping
@@ -45,11 +46,13 @@ class Finding:
 
 
 def finding(check: str, look: Callable[[], Verdict]) -> Finding:
-    """Run a check. Whatever goes wrong in it is its finding, so that the others go on."""
+    """Run a check. What goes wrong in it is its finding, so that the others go on; without a log-in none can."""
     try:
         verdict = look()
     except ClientError as error:
         operation, code = error.operation_name, error.response["Error"]["Code"]
+        if YOURS.search(code):
+            raise
         if MISSING.search(code):
             return Finding(check, WRONG, f"{operation} does not find it", verdicts.AGAIN)
         is_denied = "AccessDenied" in code or "Authorization" in code
@@ -58,6 +61,8 @@ def finding(check: str, look: Callable[[], Verdict]) -> Finding:
     except RotatorFailed as failed:
         seen, _, to_do = str(failed).partition("\nWhat to do: ")
         return Finding(check, WRONG, seen, to_do)
+    except (NoCredentialsError, NoRegionError):
+        raise
     except Exception as error:  # noqa: BLE001  an odd answer must not hide the other checks
         return Finding(check, UNKNOWN, f"{type(error).__name__}: {error}", "See whether the versions are the same.")
     return Finding(check, WRONG if verdict.to_do else OK, verdict.seen, verdict.to_do)
@@ -131,18 +136,20 @@ class Doctor:
 
     def _schedule(self) -> Verdict:
         found = self.ask("scheduler", "get_schedule", Name=self.stack.resources["Schedule"])
-        return verdicts.sender("the schedule", found["State"], [found["Target"]], self.queue)
+        return verdicts.sender("the schedule", found["State"], [found["Target"]], f"{self.stack.name}.fifo")
 
     def _rule(self, logical_id: str) -> Verdict:
         name = self.stack.resources[logical_id]
         state = self.ask("events", "describe_rule", Name=name)["State"]
         targets = self.ask("events", "list_targets_by_rule", Rule=name)["Targets"]
-        return verdicts.sender(logical_id, state, targets, self.queue)
+        return verdicts.sender(logical_id, state, targets, f"{self.stack.name}.fifo")
 
     def _queue(self) -> Verdict:
         url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
         found = self.ask("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=[wanted])["Attributes"]
-        ages = self.metric("Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", self.queue)
+        ages = self.metric(
+            "Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", f"{self.stack.name}.fifo"
+        )
         return verdicts.queue(self.stack.mapping_state(), int(found[wanted]), ages[0] if ages else 0.0)
 
     def _runs(self) -> Verdict:
@@ -190,19 +197,14 @@ class Doctor:
         found = self.ask("sns", "get_topic_attributes", or_none=True, TopicArn=arn)
         if found is None:
             return Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")
-        key_id, key, policy = found["Attributes"].get("KmsMasterKeyId"), {"KeyManager": "AWS"}, "{}"
-        if key_id != "alias/aws/sns":
-            key = self.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"] if key_id else {}
-            policy = (
-                self.ask("kms", "get_key_policy", KeyId=key["Arn"], PolicyName="default")["Policy"] if key else "{}"
-            )
+        key_id, policy = found["Attributes"].get("KmsMasterKeyId"), None
+        if key_id == "alias/aws/sns":
+            policy = {}  # AWS's own, which does not name CloudWatch
+        elif key_id:
+            key_arn = self.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"]["Arn"]
+            policy = json.loads(self.ask("kms", "get_key_policy", KeyId=key_arn, PolicyName="default")["Policy"])
         facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
-        return verdicts.topic(found["Attributes"], key, json.loads(policy), facts | {"aws:sourcearn": alarm_arn})
-
-    @property
-    def queue(self) -> str:
-        """The queue's name."""
-        return self.stack.resources["Queue"].rpartition("/")[2]
+        return verdicts.topic(found["Attributes"], policy, facts | {"aws:sourcearn": alarm_arn})
 
 
 def run(doctor: Doctor) -> Iterator[Finding]:
@@ -212,9 +214,3 @@ def run(doctor: Doctor) -> Iterator[Finding]:
         yield found
         if found.to_do == verdicts.ANOTHER_STACK:
             return
-
-
-def exit_code(findings: Collection[Finding]) -> int:
-    """Return 1 if something is wrong, 3 if something could not be looked at, and 0 if all is well."""
-    results = {each.result for each in findings}
-    return 1 if WRONG in results else 3 if UNKNOWN in results else 0

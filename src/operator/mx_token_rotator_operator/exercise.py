@@ -74,16 +74,14 @@ class Exercise:
             items = ask("describe_alarm_history", AlarmName=name, HistoryItemType=kind, StartDate=since)
             return [each["HistorySummary"] for each in items["AlarmHistoryItems"]]
 
-        def switch(state: str) -> None:
-            ask("set_alarm_state", AlarmName=name, StateValue=state, StateReason="an exercise")
-
+        switch = partial(ask, "set_alarm_state", AlarmName=name, StateReason="an exercise")
         earlier = len(history())
         try:
-            switch("ALARM")
+            switch(StateValue="ALARM")
             is_told = wait_until(lambda: len(history()) >= earlier + max(len(actions), 1), self.sleep)
             new = history()[: len(history()) - earlier]
         finally:
-            switch("OK")
+            switch(StateValue="OK")
         if failed := [each for each in new if each.startswith("Failed")]:
             return Verdict("; ".join(failed), "See the topics.")
         if not is_told:
@@ -95,10 +93,7 @@ class Exercise:
 STEPS: Mapping[str, tuple[str, Callable[[Exercise], Verdict]]] = {
     "dry run": ("The function says what a run would do. Nothing changes.", Exercise.dry_run),
     "report": ("A report of a version of {name} that does not exist starts a run. Nothing changes.", Exercise.report),
-    "refresh": (
-        "The token of {name} is replaced. If movieXchange ends older tokens, applications get 401 until they read it.",
-        Exercise.refresh,
-    ),
+    "refresh": ("The token of {name} is replaced; applications may get 401 until they read it.", Exercise.refresh),
     "alarm": (f"The alarm {ALARM} goes to ALARM and back. Whoever subscribed to it is told.", Exercise.alarm),
 }
 

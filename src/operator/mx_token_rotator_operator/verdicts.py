@@ -151,27 +151,26 @@ def alarm(name: str, found: Answer | None) -> Verdict:
     return Verdict("none is in ALARM")
 
 
-def topic(attributes: Answer, key: Answer, key_policy: Answer, facts: Mapping[str, str]) -> Verdict:
+def topic(attributes: Answer, key_policy: Answer | None, facts: Mapping[str, str]) -> Verdict:
     """Judge whether a topic of the alarms lets CloudWatch publish, and somebody listens; it may have no key."""
     confirmed, pending = (int(attributes[f"Subscriptions{each}"]) for each in ("Confirmed", "Pending"))
     name, found = attributes["TopicArn"].rpartition(":")[2], []
-    if not allows(json.loads(attributes["Policy"]), ["sns:Publish"], {CLOUDWATCH, "*"}, facts):
+    if not allows(json.loads(attributes["Policy"]), "sns:Publish", {CLOUDWATCH, "*"}, facts):
         to_do = f"Let {CLOUDWATCH} use sns:Publish in its policy."
         found.append(Verdict(f"CloudWatch may not publish to {name}", to_do))
-    if key.get("KeyManager") == "AWS":
-        to_do = "Encrypt it with a key of your own, or not at all."
-        found.append(Verdict(f"CloudWatch may not use alias/aws/sns, the key of {name}", to_do))
-    elif key and not allows(key_policy, ["kms:Decrypt", "kms:GenerateDataKey"], {CLOUDWATCH}, facts):
-        to_do = f"Let {CLOUDWATCH} use kms:Decrypt and kms:GenerateDataKey* in its policy."
-        found.append(Verdict(f"CloudWatch may not use the key of {name}", to_do))
+    uses = ("kms:Decrypt", "kms:GenerateDataKey")
+    if key_policy is not None and not all(allows(key_policy, each, {CLOUDWATCH}, facts) for each in uses):
+        seen = f"CloudWatch may not use {attributes['KmsMasterKeyId']}, the key of {name}"
+        to_do = f"Use a key of your own whose policy lets {CLOUDWATCH} use {uses[0]} and {uses[1]}*, or none."
+        found.append(Verdict(seen, to_do))
     if pending or not confirmed:
         to_do = "Follow the link in the e-mail from AWS; if none came, subscribe somebody."
         found.append(Verdict(f"{confirmed} subscriptions of {name} are confirmed, {pending} are not", to_do))
     return together(found or [Verdict(f"CloudWatch may publish to {name}")])
 
 
-def allows(policy: Answer, actions: Sequence[str], principals: Collection[str], facts: Mapping[str, str]) -> bool:
-    """Tell whether a resource's policy allows all these actions to one of these principals.
+def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapping[str, str]) -> bool:
+    """Tell whether a resource's policy allows an action to one of these principals.
 
     `facts` are condition keys in lower case. A condition on another key counts as met by an Allow, not by a Deny.
     """
@@ -179,21 +178,21 @@ def allows(policy: Answer, actions: Sequence[str], principals: Collection[str], 
     def several(one_or_more: Any) -> list[Any]:  # noqa: ANN401  IAM's JSON has either
         return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
-    def applies(statement: Answer, action: str) -> bool:
-        who = statement.get("Principal", {})
+    effects = set()
+    for statement in several(policy.get("Statement", [])):
+        who, effect = statement.get("Principal", {}), statement["Effect"]
         named = {who} if isinstance(who, str) else {name for each in who.values() for name in several(each)}
+        patterns = [each.lower() for each in several(statement.get("Action", []))]
         met = [
             any(fnmatchcase(facts[key.lower()], each) for each in several(values)) != ("Not" in operator)
             if key.lower() in facts
-            else statement["Effect"] == "Allow"
+            else effect == "Allow"
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         ]
-        is_named = any(fnmatchcase(action.lower(), each.lower()) for each in several(statement.get("Action", [])))
-        return bool(named & {*principals}) and is_named and all(met)
-
-    statements = several(policy.get("Statement", []))
-    return all({each["Effect"] for each in statements if applies(each, action)} == {"Allow"} for action in actions)
+        if named & {*principals} and any(fnmatchcase(action.lower(), each) for each in patterns) and all(met):
+            effects.add(effect)
+    return effects == {"Allow"}
 
 
 def parameters(chosen: Mapping[str, str], region: str) -> Verdict:
