@@ -150,6 +150,22 @@ def test_first_credentials_that_fail_otherwise_are_not_tried_again(account: Acco
     assert (account.requests, account.said[-1]) == ([{}], USED)
 
 
+def test_credentials_that_were_accepted_and_then_rejected_are_not_tried_again(filled: Account) -> None:
+    """The trial before said that they work."""
+
+    def answers(request: dict[str, Any]) -> Outcomes:
+        if "credentials_version" in request:
+            return kept("credentials accepted")
+        filled.reject(filled.current())
+        return failed(*NAMES)
+
+    filled.answers = answers
+    with pytest.raises(RotatorFailed, match=r"^_Website, Web: the password is wrong"):
+        filled.replace_credentials()
+
+    assert filled.requests[1:] == [{}]
+
+
 def test_rejected_first_credentials_are_replaced(account: Account) -> None:
     """The label on the older version does not matter to a trial."""
     account.replace_credentials()

@@ -9,6 +9,7 @@ from mx_token_rotator_operator.status import show, token_status, wrongs
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LABELS = {"AWSCURRENT": "two", "AWSPREVIOUS": "one"}
+SILENT = "_Website: not checked within the last hour.\nWhat to do: mx-token-rotator doctor"
 BLOCKED = (
     "The credentials have the label REJECTED, so nothing logs in with them."
     "\nWhat to do: mx-token-rotator set-credentials, or refresh NAME to try these once more"
@@ -114,6 +115,8 @@ def test_nothing_is_wrong_with_a_stack_that_works() -> None:
     [
         (status(mapping="Disabled"), "Paused: no log-in starts by itself.\nWhat to do: mx-token-rotator resume"),
         (status(mapping="Disabling"), "Paused: no log-in starts by itself.\nWhat to do: mx-token-rotator resume"),
+        (status([line(), at("10:50")]), SILENT),
+        (status([]), SILENT),
         (
             status(credentials={}),
             "The credentials secret is empty, or missing.\nWhat to do: mx-token-rotator set-credentials",
@@ -133,6 +136,11 @@ def test_what_is_wrong_is_said_with_what_to_do(seen: dict[str, Any], text: str) 
     assert list(wrongs(seen, NOON)) == [text]
 
 
+def test_a_paused_stack_is_not_blamed_for_its_checks() -> None:
+    """There are none because somebody wanted it so."""
+    assert len(list(wrongs(status([line()], mapping="Disabled"), NOON))) == 1
+
+
 @pytest.mark.parametrize("labels", [{"AWSCURRENT": "c", "REJECTED": "b"}, {"AWSCURRENT": "c", "CANDIDATE": "b"}])
 def test_a_label_on_another_version_of_the_credentials_is_not_wrong(labels: dict[str, str]) -> None:
     """Nobody logs in with that version."""
@@ -144,6 +152,7 @@ def test_a_failure_is_said_with_its_age_who_must_act_and_how() -> None:
     log = [
         at("09:30", **FAILURE | {"error": "an earlier one"}),
         line(),
+        at("11:15"),
         at("11:30", **FAILURE),
         at("11:45", **FAILURE | {"error": "was rejected before"}),
     ]

@@ -191,6 +191,7 @@ def test_the_npm_packages_have_hashes_and_no_address() -> None:
         ("src/reader/pyproject.toml", r'^version = "(.+)"$'),
         ("src/operator/pyproject.toml", r'^version = "(.+)"$'),
         ("template.yaml", r"^  Version: .* Value: (.+) }$"),
+        ("src/operator/mx_token_rotator_operator/__init__.py", r'^__version__ = "(.+)"$'),
         ("CHANGELOG.md", r"^## (.+)$"),
     ],
 )

@@ -21,12 +21,17 @@ EXIT_CODES = "Exit codes: 0 done; 1 something is wrong, and the output says what
 PROMPTS: dict[str, dict[str, Any]] = {
     "username": {"text": "User name"},
     "password": {"text": "Password", "hide_input": True},
-    "client_secret": {"text": "Client secret, or empty", "hide_input": True, "default": "", "show_default": False},
+    "client_secret": {
+        "text": "Client secret (empty for Vista)",
+        "hide_input": True,
+        "default": "",
+        "show_default": False,
+    },
 }
 PAUSED = """\
-Paused: no log-in starts by itself. A run that has begun ends within a minute; refresh, check and set-credentials work.
+Paused: no log-in starts by itself; refresh, check and set-credentials still log in. A run ends within a minute.
 Applications notice nothing until their tokens expire. The alarm TokenLifeLow rings within about an hour.
-Reports and new credentials wait for 15 minutes, then for a scheduled run after: mx-token-rotator resume"""
+Reports wait for 15 minutes at most. To go on: mx-token-rotator resume"""
 STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
 NOT_FOUND = {"ResourceNotFoundException", "ValidationError"}
 NOT_ACCEPTED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
@@ -111,9 +116,8 @@ def check(stack: DeployedStack, name: str) -> Shown:
     if version is None:
         raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", "fill it with set-credentials.")
     (outcome,) = stack.invoke(client_id=name, credentials_version=version)
-    has_ended = outcome["outcome"] == "refreshed"
-    then = "Its log-in ended the older token, so it was replaced." if has_ended else "Nothing was published."
-    return outcome, f"{name}: movieXchange accepts the credentials. {then}"
+    then = {"refreshed": "Its log-in ended the older token, so it was replaced.", "kept": "Nothing was published."}
+    return outcome, f"{name}: movieXchange accepts the credentials. {then[outcome['outcome']]}"
 
 
 @command

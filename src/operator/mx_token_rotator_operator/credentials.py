@@ -103,12 +103,8 @@ def _move(stack: DeployedStack, label: str, *, of: str, to: str | None = None) -
 
 def _wait_for_tokens(stack: DeployedStack, before: Labels, sleep: Callable[[float], None]) -> None:
     """Wait for the run that EventBridge starts; a check at the same time would log in too, or find itself blocked."""
-
-    def is_replaced() -> bool:
-        now = stack.token_labels()
-        return all(now[name].get(CURRENT) not in (None, before[name].get(CURRENT)) for name in now)
-
-    wait_until(is_replaced, sleep)
+    old = {labels.get(CURRENT) for labels in before.values()}
+    wait_until(lambda: old.isdisjoint(each.get(CURRENT) for each in stack.token_labels().values()), sleep)
     for _ in range(CHECKS):
         postponed = [each["client_id"] for each in stack.invoke() if each["reason"] == "postponed"]
         if not postponed:

@@ -13,10 +13,9 @@ def reader_policy(  # noqa: PLR0913  the parts of its ARNs
     """
     sources = [f"{account}/tokens/{name}" for name in names]
     # Secrets Manager adds a hyphen and six characters to the name; `*` would also match longer names.
-    secrets = one_or_all(
-        [f"arn:{partition}:secretsmanager:{region}:{account_id}:secret:{each}-??????" for each in sources]
-    )
-    event = {"events:source": one_or_all(sources), "events:detail-type": "Access Token Rejected"}
+    arns = [f"arn:{partition}:secretsmanager:{region}:{account_id}:secret:{each}-??????" for each in sources]
+    secrets, source = (arns, sources) if len(names) > 1 else (arns[0], sources[0])
+    event = {"events:source": source, "events:detail-type": "Access Token Rejected"}
     read = {"Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], "Resource": secrets}
     report = {
         "Action": "events:PutEvents",
@@ -36,8 +35,3 @@ def reader_policy(  # noqa: PLR0913  the parts of its ARNs
         statements["DecryptToken"] = decrypt
     written = [{"Sid": sid, "Effect": "Allow", **statement} for sid, statement in statements.items()]
     return {"Version": "2012-10-17", "Statement": written}
-
-
-def one_or_all(values: list[str]) -> str | list[str]:
-    """Return a single value by itself, as people write it in a policy."""
-    return values[0] if len(values) == 1 else values

@@ -43,8 +43,11 @@ def wrongs(status: Status, now: datetime) -> Iterator[str]:
     tokens: dict[str, Status] = status["tokens"]
     current, rejected = (status["credentials"].get(label) for label in ("AWSCURRENT", "REJECTED"))
     failing = {name: token["failure"] for name, token in tokens.items() if token["failure"]}
+    silent = [name for name, token in tokens.items() if age(token["checked_at"], now) > HOUR]
     if status["mapping"].startswith("Disabl"):
         yield "Paused: no log-in starts by itself.\nWhat to do: mx-token-rotator resume"
+    elif silent:
+        yield f"{listed(silent)}: not checked within the last hour.\nWhat to do: mx-token-rotator doctor"
     if not current:
         yield "The credentials secret is empty, or missing.\nWhat to do: mx-token-rotator set-credentials"
     elif current == rejected:
