@@ -204,7 +204,7 @@ FAILURE = {
         ({"seconds_left": 0}, "_Website: the published token has expired", "Invoke the function without a payload."),
         (
             {"verified": False},
-            "_Website kept: fresh, 10 min ago, 10.0 h left",
+            "_Website kept: fresh, 10 min ago, refused, 10.0 h left",
             "The API refused it: check client_secret and VerifyPath.",
         ),
     ],
@@ -212,6 +212,13 @@ FAILURE = {
 def test_a_token_that_is_wrong_is_named(members: dict[str, Any], seen: str, to_do: str) -> None:
     """With its error and that error's remedy, or with what is wrong about the published version."""
     assert verdicts.token("_Website", status(**members), NOON) == Verdict(seen, to_do)
+
+
+def test_a_token_that_was_not_verified_is_no_error_but_said() -> None:
+    """The API gave no verdict, or there is none to ask."""
+    found = verdicts.token("_Website", status(verified=None), NOON)
+
+    assert found == Verdict("_Website kept: fresh, 10 min ago, not verified, 10.0 h left")
 
 
 def test_metrics_that_cloudwatch_does_not_have_are_named() -> None:
@@ -268,7 +275,10 @@ def test_a_topic_that_tells_nobody_is_named(verdict: Verdict, seen: str) -> None
         ({"VerifyPath": "/users", "Environment": "sandbox"}, "VerifyPath needs ApiUrl"),
         ({"VerifyPath": "none", "ApiUrl": "https://api.example.com"}, "ApiUrl is for VerifyPath, which is none"),
         ({"KmsKeyArn": f"arn:aws:kms:us-east-1:{ID}:key/1"}, "KmsKeyArn must be in eu-west-1"),
-        ({"AlarmTopicArn": f"arn:aws:sns:us-east-1:{ID}:alarms"}, "AlarmTopicArn must be in eu-west-1"),
+        (
+            {"AlarmTopicArn": f"arn:aws:sns:us-east-1:{ID}:alarms", "KmsKeyArn": f"arn:aws:kms:{REGION}:{ID}:key/1"},
+            "AlarmTopicArn must be in eu-west-1",
+        ),
     ],
 )
 def test_parameters_that_contradict_each_other_are_named(values: dict[str, str], seen: str) -> None:

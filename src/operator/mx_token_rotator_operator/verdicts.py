@@ -114,9 +114,10 @@ def token(name: str, status: Status, now: datetime) -> Verdict:
     if not status["seconds_left"]:
         what = "is not in the log" if status["seconds_left"] is None else "has expired"
         return Verdict(f"{name}: the published token {what}", "Invoke the function without a payload.")
-    to_do = "The API refused it: check client_secret and VerifyPath." if status["verified"] is False else ""
+    verified = {True: "verified", False: "refused", None: "not verified"}[status["verified"]]
+    to_do = "The API refused it: check client_secret and VerifyPath." if verified == "refused" else ""
     checked = f"{status['last_check']}, {span(age(status['checked_at'], now))} ago"
-    return Verdict(f"{name} {checked}, {span(status['seconds_left'])} left", to_do)
+    return Verdict(f"{name} {checked}, {verified}, {span(status['seconds_left'])} left", to_do)
 
 
 def orphans(names: Collection[str]) -> Verdict:
@@ -199,7 +200,8 @@ def parameters(chosen: Mapping[str, str], region: str) -> Verdict:
     """Look for parameters that contradict each other."""
     is_set = {name for name, value in chosen.items() if value != "none"}
     due, verify = int(chosen["RefreshAtPercent"]), chosen["VerifyPath"]
-    regions = {name: chosen[name].split(":")[3] for name in is_set & {"KmsKeyArn", "LogKmsKeyArn", "AlarmTopicArn"}}
+    arns = is_set & {"KmsKeyArn", "LogKmsKeyArn", "AlarmTopicArn"}
+    elsewhere = sorted(name for name in arns if chosen[name].split(":")[3] != region)
     has_host = "ApiUrl" in is_set or chosen["Environment"] != "sandbox"
     wrong = {
         f"AlarmBelowPercent must be less than {100 - due}": int(chosen["AlarmBelowPercent"]) >= 100 - due,
@@ -207,7 +209,7 @@ def parameters(chosen: Mapping[str, str], region: str) -> Verdict:
         "SubnetIds and SecurityGroupIds need each other": len(is_set & {"SubnetIds", "SecurityGroupIds"}) == 1,
         "VerifyPath needs ApiUrl": verify.startswith("/") and not has_host,
         "ApiUrl is for VerifyPath, which is none": "ApiUrl" in is_set and verify == "none",
-        f"{', '.join(sorted(regions))} must be in {region}": not {*regions.values()} <= {region},
+        f"{', '.join(elsewhere)} must be in {region}": bool(elsewhere),
     }
     found = [Verdict(text, "Change the parameters.") for text, is_wrong in wrong.items() if is_wrong]
     return together(found or [Verdict("no contradiction" if has_host and verify != "none" else "no token is verified")])
