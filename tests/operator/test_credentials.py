@@ -136,8 +136,8 @@ def test_first_credentials_that_are_rejected_are_blocked(account: Account) -> No
         account.replace_credentials()
 
     assert account.said[-1] == (
-        "The new credentials are current, but the function does not log in with them, because they were rejected."
-        "\nWhat to do: run set-credentials again with the right ones."
+        "The new credentials are current, but blocked: they were rejected, or are being tried at this moment.\n"
+        "What to do: look at the status in a minute. If they were rejected, run set-credentials with the right ones."
     )
 
 

@@ -88,7 +88,7 @@ def refusal(error: ClientError, session: boto3.Session, stack_name: str) -> str:
 
 @command
 def status(stack: DeployedStack) -> Shown:
-    """Show the tokens, from the log of the last day, the alarms, and what is wrong."""
+    """Show tokens and alarms, and say what is wrong. Goes by the log of the last day."""
     now = datetime.now(UTC)
     seen = observe(stack, now)
     return seen, show(seen, now)
@@ -179,7 +179,7 @@ def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, accou
 
 @command
 def pause(stack: DeployedStack) -> Shown:
-    """Stop all log-ins that start by themselves, until `resume`."""
+    """Stop log-ins that start by themselves. `resume` goes on."""
     stack.switch("Disabled", sleep)
     return {"mapping": "Disabled"}, PAUSED
 

@@ -125,6 +125,6 @@ def _settle(stack: DeployedStack, version: str) -> str:
     if labels.get("REJECTED") != version:
         return "The new credentials are current. The next scheduled run goes on with them."
     return (
-        "The new credentials are current, but the function does not log in with them, because they were rejected."
-        "\nWhat to do: run set-credentials again with the right ones."
+        "The new credentials are current, but blocked: they were rejected, or are being tried at this moment.\n"
+        "What to do: look at the status in a minute. If they were rejected, run set-credentials with the right ones."
     )
