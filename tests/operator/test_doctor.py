@@ -540,6 +540,13 @@ def test_the_exercise_names_each_effect_and_does_nothing_without_a_yes(
     )
 
 
+def test_the_exercise_is_for_a_client_id_that_the_stack_has(run: Callable[..., Result]) -> None:
+    """A report of another one would not arrive."""
+    assert (
+        run("--exercise", "--name", "Wbe").stderr == f"Error: Wbe: the stack's client IDs are {WEBSITE}, {UPDATER}.\n"
+    )
+
+
 def test_there_is_no_exercise_without_a_stack(run: Callable[..., Result]) -> None:
     """The first check is the last."""
     result = run("--exercise", "--yes", "--region", "us-east-1")

@@ -200,6 +200,8 @@ def resume(stack: DeployedStack) -> Shown:
 def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bool) -> Shown:
     """Check that the stack works, without a change. Exit code 3 if something could not be looked at."""
     found: list[checks.Finding] = []
+    if name and name not in stack.names:
+        raise RotatorFailed(f"{name}: the stack's client IDs are {', '.join(stack.names)}.")
 
     def findings() -> Iterator[checks.Finding]:
         yield from checks.run(checks.Doctor(stack, datetime.now(UTC)))

@@ -191,7 +191,7 @@ class Doctor:
         }
         mute = ", ".join(name for name, each in self.alarms.items() if not each["AlarmActions"])
         silence = [Verdict(f"nobody is told of {mute}", "Deploy with AlarmEmail or AlarmTopicArn.")] if mute else []
-        return together([*(self._topic(*each) for each in arns.items()), *silence])
+        return together([*(self._topic(*each) for each in arns.items()), *silence] or [Verdict("there are none")])
 
     def _topic(self, arn: str, alarm_arn: str) -> Verdict:
         found = self.ask("sns", "get_topic_attributes", or_none=True, TopicArn=arn)
