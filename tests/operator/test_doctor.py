@@ -394,6 +394,16 @@ def test_another_version_is_named(examined: Examined, monkeypatch: pytest.Monkey
     assert examined.look("version").result == WRONG
 
 
+def test_parameters_that_contradict_each_other_are_named(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template cannot compare numbers, so that such a stack can be deployed."""
+    chosen = DeployedStack(examined.session, examined.stack.name)
+    with examined.refusing({}):
+        monkeypatch.setattr(DeployedStack, "parameters", chosen.parameters | {"AlarmBelowPercent": "50"})
+        found = examined.look("parameters")
+
+    assert (found.result, found.seen) == (WRONG, "AlarmBelowPercent must be less than 50")
+
+
 def test_a_topic_that_was_deleted_is_named(examined: Examined) -> None:
     """Its alarms tell nobody."""
     found = examined.look("topics", {"sns:GetTopicAttributes": "NotFound"})

@@ -21,7 +21,7 @@ from mx_token_rotator_operator.exercise import STEPS, Exercise
 from mx_token_rotator_operator.stack import DeployedStack
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
-# The texts are those of re:Post, "Why didn't I receive an SNS notification for my CloudWatch alarm trigger?".
+# The texts are those of the article cloudwatch-receive-sns-for-alarm-trigger of AWS re:Post.
 DONE = f"Successfully executed action {TOPIC}"
 REFUSED = f"Failed to execute action {TOPIC}. Received error: not authorized to perform: SNS:Publish"
 
