@@ -190,6 +190,8 @@ def test_the_npm_packages_have_hashes_and_no_address(folder: str) -> None:
         ("src/function/mx_token_rotator/__init__.py", r'^__version__ = "(.+)"$'),
         ("src/reader/pyproject.toml", r'^version = "(.+)"$'),
         ("src/operator/pyproject.toml", r'^version = "(.+)"$'),
+        ("template.yaml", r"^  Version: .* Value: (.+) }$"),
+        ("src/operator/mx_token_rotator_operator/__init__.py", r'^__version__ = "(.+)"$'),
         ("CHANGELOG.md", r"^## (.+)$"),
     ],
 )

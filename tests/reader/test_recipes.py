@@ -15,7 +15,7 @@ import pytest
 import trustme
 from moto import mock_aws
 
-from mx_token_rotator_operator.stack import reader_policy
+from mx_token_rotator_operator.policy import reader_policy
 from tools.local.aws import PROJECT, REGION, LocalAws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import WEBSITE, Stack
@@ -136,7 +136,7 @@ def test_the_policy_on_the_page_is_the_one_that_the_operators_tool_prints() -> N
     """With placeholders for the account and the Region."""
     shown = json.loads(example("Let an application read its token", "json"))
 
-    assert shown == reader_policy("moviexchange/staging", WEBSITE, "REGION", "ACCOUNT", None)
+    assert shown == reader_policy("moviexchange/staging", [WEBSITE], "REGION", "ACCOUNT", None)
 
 
 def test_the_report_on_the_page_is_repeated_at_most_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from cfnlint.decode.cfn_yaml import load
 from mx_token_rotator.events import parse
 from mx_token_rotator.settings import HOSTS, Client, Settings
 from tests.project.test_docs import anchors
+from tests.project.test_structure import VERSION
 from tools.local.aws import PROJECT
 from tools.local.translated import Resolver
 
@@ -682,4 +683,5 @@ def test_the_outputs_are_what_a_person_needs_next() -> None:
         "QueueUrl": {"Ref": "Queue"},
         "TokenSecrets": {"Fn::Sub": "${SecretPrefix}/${Environment}/tokens/"},
         "ReaderPolicyArn": {"Ref": "ReaderPolicy"},
+        "Version": VERSION,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from cfnlint.decode.cfn_yaml import load
 
-from mx_token_rotator_operator.stack import reader_policy
+from mx_token_rotator_operator.policy import reader_policy
 from tools.local.aws import PROJECT, REGION
 from tools.local.iam import Policy, Principal, Resource
 from tools.local.translated import ACCOUNT_ID, STACK_NAME, Resolver, translated
@@ -70,7 +70,7 @@ class Permissions:
             "the function": self._role("FunctionRole"),
             "the schedule": self._role("ScheduleRole"),
             f"written-out policy for `{WEBSITE}`": app(
-                reader_policy(self.account, WEBSITE, REGION, ACCOUNT_ID, self._key)
+                reader_policy(self.account, [WEBSITE], REGION, ACCOUNT_ID, self._key)
             ),
             f"`ReaderPolicy`, tag `{WEB}`": self.tagged({TAG: WEB}),
             "no policy": app(),

@@ -1,30 +1,42 @@
 """The commands. If AWS refuses a call, only its error code is printed: its message may repeat what was sent."""
 
 import json
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import wraps
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial, wraps
+from time import sleep
 from typing import Any, BinaryIO
 
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.table import Column, Table
 
+from mx_token_rotator_operator import __version__, credentials, exercise, policy, removal
+from mx_token_rotator_operator import doctor as checks
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
+from mx_token_rotator_operator.status import observe, show
 
+EXIT_CODES = "Exit codes: 0 done; 1 something is wrong, and the output says what; 2 wrong usage; 3 AWS refused a call."
 PROMPTS: dict[str, dict[str, Any]] = {
     "username": {"text": "User name"},
     "password": {"text": "Password", "hide_input": True},
     "client_secret": {
-        "text": "Client secret (empty for Vista's Digital Platform)",
+        "text": "Client secret (empty for Vista)",
         "hide_input": True,
         "default": "",
         "show_default": False,
     },
 }
+PAUSED = """\
+Paused: no log-in starts by itself; refresh, check and set-credentials still log in. A run ends within a minute.
+Applications notice nothing until their tokens expire. The alarm TokenLifeLow rings within about an hour.
+Reports wait for 15 minutes at most. To go on: mx-token-rotator resume"""
+STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
+NOT_FOUND = {"ResourceNotFoundException", "ValidationError"}
+NOT_ACCEPTED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+ACCESS = "What to do: log in to AWS, or name another --profile or --region."
+Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words; its member `wrong` is a failure
 
 
 class AwsFailed(click.ClickException):
@@ -33,127 +45,179 @@ class AwsFailed(click.ClickException):
     exit_code = 3
 
 
-@click.group(epilog="Exit codes: 0 done; 1 the rotator or movieXchange failed; 2 wrong usage; 3 AWS refused a call.")
+@click.group(epilog=EXIT_CODES)
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
     """Look at a deployed mx-token-rotator, and act on it. NAME is the name of a client ID."""
 
 
-def on_stack(command: Callable[..., None]) -> Callable[..., None]:
-    """Pass a command its stack, in the account and Region that the AWS CLI would use, and set its exit code."""
+def command(function: Callable[..., Shown]) -> click.Command:
+    """Make a command that gets its stack, in the account and Region that the AWS CLI would use."""
 
+    @main.command(epilog=EXIT_CODES)
     @click.option("--stack", "stack_name", default="mx-token-rotator", show_default=True, help="The stack's name.")
     @click.option("--profile", help="As for the AWS CLI.")
     @click.option("--region", envvar="AWS_REGION", help="As for the AWS CLI.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-    @wraps(command)
-    def run(stack_name: str, profile: str | None, region: str | None, **arguments: object) -> None:
+    @wraps(function)
+    def run(stack_name: str, profile: str | None, region: str | None, *, as_json: bool, **arguments: object) -> None:
         try:
             session = boto3.Session(profile_name=profile, region_name=region)
-            command(DeployedStack(session, stack_name), **arguments)
+            document, text = function(DeployedStack(session, stack_name), **arguments)
         except RotatorFailed as failed:
             raise click.ClickException(str(failed)) from None
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            raise AwsFailed(
-                f"{error.operation_name} failed for the stack {stack_name} in {session.region_name}: {code}"
-            ) from None
+            raise AwsFailed(refusal(error, session, stack_name)) from None
         except BotoCoreError as error:
-            raise AwsFailed(str(error)) from None
+            raise AwsFailed(f"{error}\n{ACCESS}") from None
+        click.echo(json.dumps(document) if as_json else text)
+        click.get_current_context().exit(int(bool(document.get("wrong"))))
 
     return run
 
 
-@main.command()
-@on_stack
-def status(stack: DeployedStack, *, as_json: bool) -> None:
-    """Show the tokens, from the log of the last day, and the alarms."""
-    tokens, alarms = stack.statuses(datetime.now(UTC))
-    if as_json:
-        click.echo(json.dumps({"tokens": tokens, "alarms": alarms}))
-        return
-    columns = ("name", "expires in", "replaced (UTC)", "reason", "last check", "versions")
-    table = Table(*(Column(each, overflow="fold") for each in columns))
-    for name, token in tokens.items():
-        left = "unknown" if token["seconds_left"] is None else str(timedelta(seconds=token["seconds_left"]))
-        versions = "\n".join(f"{label} {version[:8]}" for label, version in token["versions"].items())
-        replaced_at = (token["replaced_at"] or "")[:16]
-        table.add_row(name, left, replaced_at, token["reason"], token["last_check"], versions)
-    Console().print(table, *(f"{alarm}: {state}" for alarm, state in alarms.items()), sep="\n")
+def refusal(error: ClientError, session: boto3.Session, stack_name: str) -> str:
+    """Return in words why AWS refused a call."""
+    code, call = error.response["Error"]["Code"], error.operation_name
+    if call in STACK_CALLS and code in NOT_FOUND:
+        where = f"{session.region_name} of account {session.client('sts').get_caller_identity()['Account']}"
+        return f"There is no stack {stack_name} in {where}.\nWhat to do: name it with --stack, --region or --profile."
+    text = f"{call} failed for the stack {stack_name} in {session.region_name}: {code}"
+    return f"{text}\n{ACCESS}" if code in NOT_ACCEPTED else text
 
 
-@main.command()
+@command
+def status(stack: DeployedStack) -> Shown:
+    """Show tokens and alarms, and say what is wrong. Goes by the log of the last day."""
+    now = datetime.now(UTC)
+    seen = observe(stack, now)
+    return seen, show(seen, now)
+
+
+@command
 @click.argument("name")
-@on_stack
-def refresh(stack: DeployedStack, name: str, *, as_json: bool) -> None:
+def refresh(stack: DeployedStack, name: str) -> Shown:
     """Replace NAME's token, whatever its age."""
     (outcome,) = stack.invoke(client_id=name, force=True)
     verified = "verified" if outcome["verified"] else "not verified"
     done = f"{name}: {outcome['outcome']} ({outcome['reason']})"
-    text = f"{done}. The token is {verified}, and expires at {outcome['expires_at']}."
-    click.echo(json.dumps(outcome) if as_json else text)
+    done += f". The token is {verified}, and expires at {outcome['expires_at']}."
     if "refresh token" in outcome["reason"]:
-        raise RotatorFailed(
-            "The credentials do not work; the stored refresh token was used in their place.\n"
-            f"What to do: put the right ones into {stack.credentials_secret}, e.g. with set-credentials."
-        )
+        wrong = f"{done}\nThe credentials do not work; the stored refresh token was used in their place."
+        raise RotatorFailed(wrong, f"put the right ones into {stack.credentials_secret} with set-credentials.")
+    return outcome, done
 
 
-@main.command()
+@command
 @click.argument("name")
-@on_stack
-def check(stack: DeployedStack, name: str, *, as_json: bool) -> None:
+def check(stack: DeployedStack, name: str) -> Shown:
     """Try the current credentials. Logs in for NAME, publishes nothing, and says what is wrong."""
-    outcome = stack.try_credentials(name)
-    text = f"{name}: movieXchange accepts the credentials. Nothing was published."
-    if outcome["outcome"] == "refreshed":
-        text = f"{name}: movieXchange accepts the credentials. Its log-in ended the older token, so it was replaced."
-    click.echo(json.dumps(outcome) if as_json else text)
+    version = stack.labels(stack.credentials_secret).get(credentials.CURRENT)
+    if version is None:
+        raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", "fill it with set-credentials.")
+    (outcome,) = stack.invoke(client_id=name, credentials_version=version)
+    then = {"refreshed": "Its log-in ended the older token, so it was replaced.", "kept": "Nothing was published."}
+    return outcome, f"{name}: movieXchange accepts the credentials. {then[outcome['outcome']]}"
 
 
-@main.command()
+@command
 @click.option("--from-file", "file", type=click.File("rb"), help="A JSON file; - for standard input.")
-@on_stack
-def set_credentials(stack: DeployedStack, file: BinaryIO | None, *, as_json: bool) -> None:
+def set_credentials(stack: DeployedStack, file: BinaryIO | None) -> Shown:
     """Try new credentials, then use them. Waits until every token comes from them."""
-    asked = {} if file else {member: click.prompt(err=True, **options) for member, options in PROMPTS.items()}
-    text = read_credentials(file) if file else json.dumps(asked)
-    stack.replace_credentials(text, lambda progress: click.echo(progress, err=True), time.sleep)
-    done = f"Every token comes from the new credentials: {', '.join(stack.names)}."
-    click.echo(json.dumps({"replaced": stack.names}) if as_json else done)
+    if file:
+        text = credentials.parse(file.read(), getattr(file, "name", "standard input"))
+    else:
+        try:
+            typed = {member: click.prompt(err=True, **options) for member, options in PROMPTS.items()}
+        except click.Abort:
+            raise RotatorFailed("Interrupted. Nothing was stored.") from None
+        for member, wrong in credentials.troubles(typed).items():
+            raise RotatorFailed(f"The {member} that you typed {wrong}.")
+        text = json.dumps(typed)
+    credentials.replace(stack, text, partial(click.echo, err=True), sleep)
+    return {"replaced": stack.names}, f"Every token comes from the new credentials: {', '.join(stack.names)}."
 
 
-def read_credentials(file: BinaryIO) -> str:
-    """Read a file that has JSON in UTF-8, with or without a byte order mark. Raises ClickException."""
-    try:
-        text = file.read().decode("utf-8-sig")
-        json.loads(text)
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{file.name} is not UTF-8: save it in that encoding.") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise click.ClickException(f"{file.name} is not JSON: {error.msg} at {where}.") from None
-    return text
+@command
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def reader_policy(stack: DeployedStack, names: tuple[str, ...]) -> Shown:
+    """Print the IAM policy for reading the token of each NAME."""
+    if unknown := [name for name in names if name not in stack.names]:
+        raise RotatorFailed(f"{', '.join(unknown)}: the stack's client IDs are {', '.join(stack.names)}.")
+    _, partition, _, region, account_id, *_ = stack.function["FunctionArn"].split(":")
+    key = None if stack.variables["KMS_KEY_ARN"] == "none" else stack.variables["KMS_KEY_ARN"]
+    document = policy.reader_policy(stack.account, names, region, account_id, key, partition=partition)
+    return document, json.dumps(document, indent=2)
 
 
-@main.command()
-@click.argument("name")
-@on_stack
-def reader_policy(stack: DeployedStack, name: str, *, as_json: bool) -> None:
-    """Print the IAM policy for reading NAME's token."""
-    click.echo(json.dumps(stack.reader_policy(name), indent=None if as_json else 2))
+@command
+@click.argument("name", required=False)
+@click.option("--orphans", is_flag=True, help="In place of NAME: all that no stack has any more.")
+@click.option("--account", help="SecretPrefix/Environment of a stack that is deleted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, account: str | None, yes: bool) -> Shown:
+    """Delete the token of a removed NAME, after its replicas. It can be restored for seven days."""
+    if bool(name) == orphans:
+        raise click.UsageError("Give either a NAME or --orphans.")
+    account = account or stack.account
+    used = removal.names_in_use(stack, account)
+    if name in used:
+        raise RotatorFailed(f"{name} is still in use.", "first remove it from the parameter ClientIds.")
+    plan = removal.removable(stack, account, {name} if name else removal.names_with_secrets(stack, account) - used)
+    if name and not plan:
+        raise RotatorFailed(f"There is no secret {account}/tokens/{name}, or it is marked for deletion already.")
+    for secret, regions in plan.items():
+        at_once = f", and its replicas in {', '.join(regions)} at once" if regions else ""
+        click.echo(f"{secret} will be deleted in seven days{at_once}.", err=True)
+    if plan and not yes:
+        click.confirm("Applications that still read them will fail. Delete them?", abort=True, err=True)
+    deleted = {secret: removal.remove(stack, secret, regions) for secret, regions in plan.items()}
+    keep = "To keep it: aws secretsmanager restore-secret --secret-id"
+    text = "\n".join(f"{secret} will be gone on {day}. {keep} {secret}" for secret, day in deleted.items())
+    return {"deleted": deleted}, text or "There is nothing to delete."
 
 
-@main.command()
-@click.argument("name")
-@on_stack
-def remove_token(stack: DeployedStack, name: str, *, as_json: bool) -> None:
-    """Delete the token of a removed NAME. Its secret can be restored for seven days."""
-    deleted = stack.remove_token(name)
-    text = "\n".join(
-        f"{secret} will be deleted on {day}. To keep it: aws secretsmanager restore-secret --secret-id {secret}"
-        for secret, day in deleted.items()
-    )
-    click.echo(json.dumps({"deleted": deleted}) if as_json else text)
+@command
+def pause(stack: DeployedStack) -> Shown:
+    """Stop log-ins that start by themselves. `resume` goes on."""
+    stack.switch("Disabled", sleep)
+    return {"mapping": "Disabled"}, PAUSED
+
+
+@command
+def resume(stack: DeployedStack) -> Shown:
+    """Go on after `pause`."""
+    stack.switch("Enabled", sleep)
+    return {"mapping": "Enabled"}, "Resumed: the next scheduled run checks all tokens."
+
+
+@command
+@click.option(
+    "--exercise", "is_exercise", is_flag=True, help="Then also act, after each effect is named and confirmed."
+)
+@click.option("--name", help="The client ID of the exercise, by default the first one.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bool) -> Shown:
+    """Check that the stack works, without a change. Exit code 3 if something could not be looked at."""
+    found: list[checks.Finding] = []
+    if name and name not in stack.names:
+        raise RotatorFailed(f"{name}: the stack's client IDs are {', '.join(stack.names)}.")
+
+    def findings() -> Iterator[checks.Finding]:
+        yield from checks.run(checks.Doctor(stack, datetime.now(UTC)))
+        if is_exercise and len(found) > 1:  # there is such a stack
+            steps = exercise.Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), sleep)
+            yield from exercise.run(steps, lambda effect: yes or click.confirm(f"{effect} Go on?", err=True))
+
+    as_json = click.get_current_context().params["as_json"]
+    for each in findings():
+        found.append(each)
+        if not as_json:
+            click.echo(each)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found]))
+    results = {each.result for each in found}
+    click.get_current_context().exit(1 if checks.WRONG in results else 3 if checks.UNKNOWN in results else 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,299 @@
+"""What the doctor decides from what AWS answers, which is written as AWS documents it."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mx_token_rotator_operator import verdicts
+from mx_token_rotator_operator.verdicts import Verdict
+
+REGION = "eu-west-1"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ID = "123456789012"
+ALARM_ARN = f"arn:aws:cloudwatch:{REGION}:{ID}:alarm:mx-token-rotator-TokenLifeLow-1"
+FACTS = {"aws:sourceaccount": ID, "aws:sourceowner": ID, "aws:sourcearn": ALARM_ARN}
+SERVICE = {"Service": "cloudwatch.amazonaws.com"}
+PUBLISH = {"Effect": "Allow", "Principal": SERVICE, "Action": "sns:Publish", "Resource": "*"}
+# SNS gives a topic this policy if nobody writes one.
+DEFAULT = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "*"},
+    "Action": ["SNS:Publish", "SNS:Subscribe", "SNS:Receive"],
+    "Resource": "*",
+    "Condition": {"StringEquals": {"AWS:SourceOwner": ID}},
+}
+USE_KEY = {"Effect": "Allow", "Principal": SERVICE, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
+PARAMETERS = {
+    "Environment": "staging",
+    "RefreshAtPercent": "50",
+    "AlarmBelowPercent": "25",
+    "MinTokenAgeSeconds": "900",
+    "VerifyPath": "auto",
+    "ApiUrl": "none",
+}
+
+
+def status(**members: Any) -> dict[str, Any]:  # noqa: ANN401  JSON's values
+    """Return what the log says of a token that has ten hours left, and was checked ten minutes ago."""
+    checked = {"last_check": "kept: fresh", "checked_at": "2026-03-01T11:50:00+00:00", "failure": None}
+    return {"seconds_left": 36_000, "verified": True} | checked | members
+
+
+def secret(*labels: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401  DescribeSecret's values
+    """Return what DescribeSecret says of credentials whose one version has these labels."""
+    return {"VersionIdsToStages": {"one": [*labels]} if labels else {}} | members
+
+
+def configuration(state: str = "Active", update: str = "Successful", **levels: str) -> dict[str, Any]:
+    """Return a function's configuration."""
+    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"} | levels
+    return {"State": state, "LastUpdateStatus": update, "LoggingConfig": logging}
+
+
+def judged(
+    *statements: dict[str, Any], key_policy: dict[str, Any] | None = None, confirmed: int = 1, pending: int = 0
+) -> Verdict:
+    """Judge a topic with these statements in its policy, and perhaps one in its key's."""
+    attributes = {
+        "TopicArn": f"arn:aws:sns:{REGION}:{ID}:alarms",
+        "Policy": json.dumps({"Statement": [*statements]}),
+        "SubscriptionsConfirmed": str(confirmed),
+        "SubscriptionsPending": str(pending),
+        "KmsMasterKeyId": "alias/own",
+    }
+    return verdicts.topic(attributes, {"Statement": [key_policy]} if key_policy else None, FACTS)
+
+
+def alarm(state: str = "OK", *, enabled: bool = True) -> Verdict:
+    """Judge an alarm."""
+    return verdicts.alarm("ActionRequired", {"AlarmName": "a-1", "ActionsEnabled": enabled, "StateValue": state})
+
+
+def described(status: str) -> dict[str, Any]:
+    """Return what DescribeStacks says."""
+    return {"Stacks": [{"StackStatus": status}]}
+
+
+def chosen(**values: str) -> Verdict:
+    """Judge parameters, of which the others are as a new stack has them."""
+    return verdicts.parameters(PARAMETERS | values, REGION)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        verdicts.stack(described("UPDATE_COMPLETE"), "here"),
+        verdicts.version("1.2.3", "1.2.3"),
+        verdicts.function(configuration()),
+        verdicts.function(configuration(ApplicationLogLevel="DEBUG")),
+        verdicts.runs("2026-03-01T11:50:00+00:00", [0.0, 0.0], NOON),
+        verdicts.runs("2026-03-01T11:50:00+00:00", [], NOON),
+        verdicts.sender("the schedule", "ENABLED", [{"Arn": "arn:aws:sqs:::queue.fifo"}], "queue.fifo"),
+        verdicts.queue("Enabled", 0, 0.0),
+        verdicts.queue("Enabled", 3, 60.0),
+        verdicts.queue("Enabled", 0, 3000.0),
+        verdicts.credentials(secret("AWSCURRENT"), "credentials", REGION),
+        verdicts.credentials(secret("AWSCURRENT", PrimaryRegion=REGION), "credentials", REGION),
+        verdicts.credentials(
+            {"VersionIdsToStages": {"one": ["AWSPREVIOUS", "REJECTED"], "two": ["AWSCURRENT"]}}, "credentials", REGION
+        ),
+        verdicts.token("_Website", status(), NOON),
+        verdicts.token("_Website", status(verified=None), NOON),
+        verdicts.metrics([80.0, 70.0]),
+        alarm(),
+        alarm("INSUFFICIENT_DATA"),
+        judged(PUBLISH),
+        judged(DEFAULT),
+        judged(PUBLISH | {"Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:*:{ID}:alarm:*"}}}),
+        judged(PUBLISH | {"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}),
+        judged(
+            PUBLISH,
+            PUBLISH | {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        ),
+        judged(PUBLISH, key_policy=USE_KEY),
+        chosen(),
+        chosen(Environment="sandbox"),
+        chosen(SubnetIds="subnet-1", SecurityGroupIds="sg-1"),
+        chosen(KmsKeyArn=f"arn:aws:kms:{REGION}:{ID}:key/1"),
+    ],
+    ids=lambda verdict: verdict.seen,
+)
+def test_nothing_is_to_do_where_all_is_well(verdict: Verdict) -> None:
+    """However AWS says it."""
+    assert verdict.to_do == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "to_do"),
+    [
+        (verdicts.stack(None, "a in b"), "there is no stack a in b", "Name another one"),
+        (verdicts.stack(described("UPDATE_ROLLBACK_COMPLETE"), "a"), "a, UPDATE_ROLLBACK_COMPLETE", "deploy again"),
+        (verdicts.stack(described("UPDATE_IN_PROGRESS"), "a"), "UPDATE_IN_PROGRESS", "wait"),
+        (verdicts.version("1.2.3", "1.3.0"), "1.2.3 is deployed, this tool is 1.3.0", "Install this tool from"),
+        (
+            verdicts.function(configuration("Failed") | {"StateReason": "its key"}),
+            "Failed, .*, its key$",
+            "deploy again",
+        ),
+        (verdicts.function(configuration("Inactive")), "Inactive", "Wait"),
+        (
+            verdicts.function(configuration(update="Failed") | {"LastUpdateStatusReason": "no subnet"}),
+            "update Failed, no subnet$",
+            "deploy again",
+        ),
+        (
+            verdicts.function(configuration(ApplicationLogLevel="WARN")),
+            "^ApplicationLogLevel WARN$",
+            "Set Appl.* to INFO",
+        ),
+        (verdicts.function(configuration(SystemLogLevel="ERROR")), "^SystemLogLevel ERROR$", "Set System.* to INFO"),
+        (verdicts.runs(None, [], NOON), "none within a day", "See the schedule"),
+        (verdicts.runs("2026-03-01T10:00:00+00:00", [], NOON), "2.0 h ago", "See the schedule"),
+        (verdicts.runs("2026-03-01T11:50:00+00:00", [0.0, 2.0], NOON), "^2 without a result", "Look for errorType"),
+        (verdicts.sender("the schedule", "DISABLED", [], "q"), "the schedule is DISABLED", "Enable the schedule"),
+        (verdicts.sender("TokenRejected", "ENABLED", [], "q"), "does not send", "Have TokenRejected send to q"),
+        (verdicts.queue("Disabled", 0, 0.0), "mapping Disabled", "resume"),
+        (verdicts.queue("Enabled", 15, 0.0), "15 waiting", "Runs fail"),
+        (verdicts.queue("Enabled", 1, 600.0), "oldest 10 min", "Runs fail"),
+        (verdicts.credentials(None, "a/credentials", REGION), "there is no secret a/credentials", "CreateCredentials"),
+        (verdicts.credentials(secret(), "a/credentials", REGION), "never filled", "set-credentials"),
+        (verdicts.credentials(secret("AWSPREVIOUS"), "a/credentials", REGION), "never filled", "set-credentials"),
+        (verdicts.credentials(secret("AWSCURRENT", "REJECTED"), "a", REGION), "a is REJECTED", "Store the right"),
+        (
+            verdicts.credentials(secret("AWSCURRENT", PrimaryRegion="us-east-1"), "a", REGION),
+            "replica from us-east-1",
+            "Deploy the stack there",
+        ),
+        (
+            verdicts.credentials(secret("AWSCURRENT", DeletedDate=NOON), "a", REGION),
+            "to be deleted",
+            "restore-secret --secret-id a$",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_to_do(verdict: Verdict, seen: str, to_do: str) -> None:
+    """By the words that the docs use."""
+    assert (bool(re.search(seen, verdict.seen)), bool(re.search(to_do, verdict.to_do))) == (True, True)
+
+
+FAILURE = {
+    "reason": "CredentialsRejected",
+    "error": "the password is wrong",
+    "remedy": "Store the right one.",
+    "who": "its owner",
+    "logged_at": "2026-03-01T11:30:00+00:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("members", "seen", "to_do"),
+    [
+        (
+            {"failure": FAILURE},
+            "_Website: CredentialsRejected since 30 min: the password is wrong",
+            "Store the right one. (its owner)",
+        ),
+        (
+            {"seconds_left": None},
+            "_Website: the published token is not in the log",
+            "Invoke the function without a payload.",
+        ),
+        ({"seconds_left": 0}, "_Website: the published token has expired", "Invoke the function without a payload."),
+        (
+            {"verified": False},
+            "_Website kept: fresh, 10 min ago, refused, 10.0 h left",
+            "The API refused it: check client_secret and VerifyPath.",
+        ),
+    ],
+)
+def test_a_token_that_is_wrong_is_named(members: dict[str, Any], seen: str, to_do: str) -> None:
+    """With its error and that error's remedy, or with what is wrong about the published version."""
+    assert verdicts.token("_Website", status(**members), NOON) == Verdict(seen, to_do)
+
+
+def test_a_token_that_was_not_verified_is_no_error_but_said() -> None:
+    """The API gave no verdict, or there is none to ask."""
+    found = verdicts.token("_Website", status(verified=None), NOON)
+
+    assert found == Verdict("_Website kept: fresh, 10 min ago, not verified, 10.0 h left")
+
+
+def test_metrics_that_cloudwatch_does_not_have_are_named() -> None:
+    """Lambda drops them without an error if the log level is above INFO."""
+    assert "see the log level" in verdicts.metrics([]).to_do
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "to_do"),
+    [
+        (verdicts.alarm("TokenLifeLow", None), "TokenLifeLow is deleted", "deploy it again"),
+        (alarm("ALARM"), "ActionRequired is in ALARM", "docs/operating.md"),
+        (alarm(enabled=False), "actions of ActionRequired are disabled", "enable-alarm-actions --alarm-names a-1$"),
+    ],
+)
+def test_an_alarm_that_is_wrong_is_named(verdict: Verdict, seen: str, to_do: str) -> None:
+    """By its logical id, as the docs do."""
+    assert (seen in verdict.seen, bool(re.search(to_do, verdict.to_do))) == (True, True)
+
+
+NOT_OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen"),
+    [
+        (judged(), "may not publish to alarms"),
+        (judged(PUBLISH | {"Principal": {"AWS": f"arn:aws:iam::{ID}:root"}}), "may not publish"),
+        (judged(PUBLISH | {"Principal": {"Service": ["events.amazonaws.com"]}}), "may not publish"),
+        (judged(PUBLISH | {"Action": "sns:Subscribe"}), "may not publish"),
+        (judged(PUBLISH | NOT_OURS), "may not publish"),
+        (judged(DEFAULT | NOT_OURS), "may not publish"),
+        (judged(PUBLISH | {"Condition": {"ArnNotLike": {"aws:SourceArn": ALARM_ARN}}}), "may not publish"),
+        (judged(PUBLISH, PUBLISH | {"Effect": "Deny", "Principal": "*"}), "may not publish"),
+        (judged(PUBLISH, key_policy=USE_KEY | {"Action": "kms:Decrypt"}), "may not use alias/own, the key of alarms"),
+        (judged(PUBLISH, key_policy=USE_KEY | {"Principal": {"AWS": "*"}}), "may not use alias/own, the key of alarms"),
+        (judged(PUBLISH, pending=1), "1 subscriptions of alarms are confirmed, 1 are not"),
+        (judged(PUBLISH, confirmed=0), "0 subscriptions of alarms are confirmed"),
+    ],
+)
+def test_a_topic_that_tells_nobody_is_named(verdict: Verdict, seen: str) -> None:
+    """With what its policy, its key or its subscriptions lack."""
+    assert (seen in verdict.seen, verdict.to_do != "") == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({"AlarmBelowPercent": "50"}, "AlarmBelowPercent must be less than 50"),
+        ({"RefreshAtPercent": "70", "AlarmBelowPercent": "30"}, "AlarmBelowPercent must be less than 30"),
+        ({"MinTokenAgeSeconds": "21600"}, "with MinTokenAgeSeconds no report ever counts"),
+        ({"SubnetIds": "subnet-1"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"SecurityGroupIds": "sg-1", "SubnetIds": "none"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"VerifyPath": "/users", "Environment": "sandbox"}, "VerifyPath needs ApiUrl"),
+        ({"VerifyPath": "none", "ApiUrl": "https://api.example.com"}, "ApiUrl is for VerifyPath, which is none"),
+        ({"KmsKeyArn": f"arn:aws:kms:us-east-1:{ID}:key/1"}, "KmsKeyArn must be in eu-west-1"),
+        (
+            {"AlarmTopicArn": f"arn:aws:sns:us-east-1:{ID}:alarms", "KmsKeyArn": f"arn:aws:kms:{REGION}:{ID}:key/1"},
+            "AlarmTopicArn must be in eu-west-1",
+        ),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_named(values: dict[str, str], seen: str) -> None:
+    """Each by its name."""
+    assert (chosen(**values).seen, chosen(**values).to_do) == (seen, "Change the parameters.")
+
+
+@pytest.mark.parametrize("values", [{"Environment": "sandbox"}, {"VerifyPath": "none"}])
+def test_tokens_that_are_not_verified_are_no_error_but_said(values: dict[str, str]) -> None:
+    """Vista's sandbox has no API of movieXchange."""
+    assert chosen(**values) == Verdict("no token is verified")
+
+
+def test_sixty_tokens_are_a_short_verdict() -> None:
+    """The first ones stand for all."""
+    found = verdicts.together(Verdict(f"{each} expired", "See why.") for each in range(60))
+
+    assert found == Verdict("0 expired; 1 expired; 2 expired; and 57 more", "See why.")
