@@ -151,7 +151,7 @@ def test_each_alarm_links_to_the_docs_of_its_version(linked: dict[str, str]) -> 
 def test_make_passes_on_the_code_host() -> None:
     """As the workflow names it. Make only prints what it would run."""
     made = ["--old-file", ".venv/made-from.txt", "--old-file", ".venv-sam/made-from.txt"]
-    command = ["make", "--dry-run", *made, "release", f"REPOSITORY={CODE_HOST}"]
+    command = ["make", "--no-print-directory", "--dry-run", *made, "release", f"REPOSITORY={CODE_HOST}"]
     printed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout  # noqa: S603  our own
 
     assert printed.splitlines()[-1].split()[-2:] == ["tools.release", CODE_HOST]
