@@ -6,6 +6,7 @@ permissions of each type's handlers; the SAM CLI needs some more.
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -161,6 +162,18 @@ def resources() -> list[dict[str, Any]]:
     return list(plain["Resources"].values())
 
 
+def parameter(name: str) -> dict[str, Any]:
+    """Return what the template says of a parameter."""
+    declared: dict[str, Any] = load(str(PROJECT / "template.yaml"))["Parameters"][name]
+    return declared
+
+
+def is_accepted(name: str, value: str) -> bool:
+    """Return whether the template accepts a value of a parameter."""
+    pattern = parameter(name).get("AllowedPattern") or "|".join(parameter(name)["AllowedValues"])
+    return bool(re.fullmatch(pattern, value))
+
+
 def handled(kind: str) -> set[str]:
     """Return every permission of a resource type's handlers. Raises KeyError for a type without handlers."""
     handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
@@ -269,6 +282,11 @@ def main() -> int:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, default=default, help=f"{HELP[name]}; {default} if not given")
     target = Target(**vars(parser.parse_args()))
+    prefix, _, environment = target.account.rpartition("/")
+    typed = {"SecretPrefix": prefix, "Environment": environment, "RolePath": target.role_path}
+    for name, value in (typed | {"PermissionsBoundaryArn": target.boundary, "KmsKeyArn": target.key}).items():
+        if not is_accepted(name, value):
+            parser.error(f"{name} is {value!r}: it {parameter(name)['ConstraintDescription']}")
     print(json.dumps(policy(target, required(resources())), indent=2))  # noqa: T201  what the command is for
     return 0
 

@@ -68,6 +68,27 @@ def test_the_command_prints_the_policy_of_the_stack_that_it_names(
     assert json.loads(capsys.readouterr().out) == made
 
 
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        (("--role-path", "apps"), "RolePath is 'apps': it must be / or a path that begins and ends with a slash"),
+        (("--account", "moviexchange/prod"), "Environment is 'prod': it must be production, staging or sandbox"),
+        (("--account", "staging"), "SecretPrefix is '': it must be 1 to 80 of"),
+        (("--key", "alias/key"), "KmsKeyArn is 'alias/key': it must be none or the ARN of a key"),
+        (("--boundary", "boundary"), "PermissionsBoundaryArn is 'boundary': it must be none or the ARN"),
+    ],
+)
+def test_what_the_template_refuses_is_refused(
+    option: tuple[str, str], wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A policy for a stack that cannot be would be of no use."""
+    monkeypatch.setattr(sys, "argv", ["deployer", *option])
+    with pytest.raises(SystemExit):
+        main()
+
+    assert wrong in capsys.readouterr().err
+
+
 def test_everything_that_a_handler_needs_is_allowed(needed: set[str], made: dict[str, Any]) -> None:
     """No action is lost on the way into the statements."""
     assert needed - actions(made) == set()
