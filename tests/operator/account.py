@@ -72,10 +72,13 @@ class Account:
     def answer(self, model: Any, params: Any, **_: object) -> tuple[object, dict[str, Any]]:  # noqa: ANN401  botocore's
         """Answer a call of Lambda or CloudFormation in its place."""
         arn = "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator"
-        functions = [{"Environment": {"Variables": each}} for each in (self.variables, *self.others)]
+        functions = [
+            {"FunctionName": f"function-{place}", "Environment": {"Variables": each}}
+            for place, each in enumerate((self.variables, *self.others))
+        ]
         bodies: dict[str, dict[str, Any]] = {
             "GetFunctionConfiguration": {"FunctionArn": arn, **functions[0]},
-            "ListFunctions": {"Functions": [*functions, {}]},
+            "ListFunctions": {"Functions": [*functions, {"FunctionName": "another"}]},
             "UpdateEventSourceMapping": {},
             "ListStackResources": {
                 "StackResourceSummaries": [{"LogicalResourceId": self.logical_id, "PhysicalResourceId": MAPPING}]

@@ -4,6 +4,7 @@ test_doctor.py takes the same steps on a deployed stack; MiniStack runs no alarm
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from mx_token_rotator_operator import exercise
 from mx_token_rotator_operator.doctor import ALARMS, OK, UNKNOWN, WRONG, Finding
 from mx_token_rotator_operator.exercise import STEPS, Exercise
 from mx_token_rotator_operator.stack import DeployedStack
+from tools.local.aws import PROJECT
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
 # The texts are those of the article cloudwatch-receive-sns-for-alarm-trigger of AWS re:Post.
@@ -55,9 +57,12 @@ class Scene:
     states: list[str] = field(default_factory=list)
     """Those to which the alarm was switched."""
     actions: list[str] = field(default_factory=lambda: [TOPIC])
+    called: set[str] = field(default_factory=set)
+    """The operations that were called."""
 
     def answer(self, model: Any, params: Any, **_: object) -> tuple[object, dict[str, Any]]:  # noqa: ANN401  botocore's
         """Answer a call in AWS's place."""
+        self.called.add("InvokeFunction" if model.name == "Invoke" else model.name)
         body = params["body"] if isinstance(params["body"], dict) else json.loads(params["body"] or "{}")
         answer: dict[str, Any] = getattr(self, f"_{xform_name(model.name)}")(body)
         return SimpleNamespace(status_code=200), answer
@@ -263,7 +268,7 @@ def test_an_alarm_that_tells_nobody_is_wrong(scene: Scene) -> None:
     """It rings, and that is all."""
     scene.actions.clear()
 
-    assert scene.take("alarm").to_do == "Nobody is told: deploy with AlarmEmail or AlarmTopicArn."
+    assert scene.take("alarm").to_do.startswith("No topic is told. Deploy with AlarmEmail")
 
 
 def test_an_alarm_that_rings_already_is_left_alone(scene: Scene) -> None:
@@ -272,3 +277,12 @@ def test_an_alarm_that_rings_already_is_left_alone(scene: Scene) -> None:
     found = scene.take("alarm")
 
     assert (found.result, scene.states) == (WRONG, [])
+
+
+def test_the_docs_have_what_the_exercise_calls(scene: Scene) -> None:
+    """Besides what every check needs."""
+    guide = (PROJECT / "docs" / "operating.md").read_text().split("\n## Prove that it works\n")[1].split("\n## ")[0]
+    checks, steps = (set(re.findall(r"\w+:(\w+)", each)) for each in guide.split("It needs "))
+    scene.run(lambda _: True)
+
+    assert scene.called - checks == steps

@@ -28,8 +28,8 @@ def test_a_name_is_in_use_if_any_stack_of_the_account_has_it(account: Account, o
     assert removal.names_in_use(account.stack, ACCOUNT) == names
 
 
-def test_names_with_secrets_are_found_by_the_tag_of_the_account(account: Account) -> None:
-    """Token and refresh-token secrets count, and no others."""
+def test_orphans_are_found_by_the_tag_of_the_account(account: Account) -> None:
+    """Token and refresh-token secrets count, and no others; a client ID that a stack has is none."""
     create(account, f"{ACCOUNT}/tokens/Web")
     create(account, f"{ACCOUNT}/tokens/Old")
     create(account, f"{ACCOUNT}/refresh-tokens/Older")
@@ -38,7 +38,7 @@ def test_names_with_secrets_are_found_by_the_tag_of_the_account(account: Account
     create(account, "moviexchange/production/tokens/Elsewhere")
     account.secrets.create_secret(Name=f"{ACCOUNT}/tokens/Untagged")
 
-    assert removal.names_with_secrets(account.stack, ACCOUNT) == {"Web", "Old", "Older"}
+    assert set(removal.orphans(account.stack, ACCOUNT).values()) == {"Old", "Older"}
 
 
 def test_many_secrets_are_found(account: Account) -> None:
@@ -47,36 +47,39 @@ def test_many_secrets_are_found(account: Account) -> None:
     for name in names:
         create(account, f"{ACCOUNT}/tokens/{name}")
 
-    assert removal.names_with_secrets(account.stack, ACCOUNT) == names
+    assert set(removal.orphans(account.stack, ACCOUNT).values()) == names
 
 
-def test_both_secrets_of_a_name_are_removable(account: Account) -> None:
+def test_both_secrets_of_a_name_are_orphans(account: Account) -> None:
     """A refresh token is one more secret that opens the account."""
-    create(account, f"{ACCOUNT}/tokens/Old", AddReplicaRegions=[{"Region": "eu-central-1"}])
+    create(account, f"{ACCOUNT}/tokens/Old")
     create(account, f"{ACCOUNT}/refresh-tokens/Old")
 
-    assert removal.removable(account.stack, ACCOUNT, {"Old"}) == {
-        f"{ACCOUNT}/tokens/Old": ["eu-central-1"],
-        f"{ACCOUNT}/refresh-tokens/Old": [],
+    assert removal.orphans(account.stack, ACCOUNT) == {
+        f"{ACCOUNT}/tokens/Old": "Old",
+        f"{ACCOUNT}/refresh-tokens/Old": "Old",
     }
 
 
-def test_a_replica_is_not_removable(account: Account) -> None:
+def test_a_replica_is_no_orphan(account: Account) -> None:
     """The stack of its own Region may still have the client ID."""
     elsewhere = boto3.client("secretsmanager", region_name="eu-central-1")
     elsewhere.create_secret(
-        Name=f"{ACCOUNT}/tokens/Old", SecretString="{}", AddReplicaRegions=[{"Region": "eu-west-1"}]
+        Name=f"{ACCOUNT}/tokens/Old",
+        SecretString="{}",
+        Tags=[{"Key": TAG, "Value": ACCOUNT}],
+        AddReplicaRegions=[{"Region": "eu-west-1"}],
     )
 
-    assert removal.removable(account.stack, ACCOUNT, {"Old"}) == {}
+    assert removal.orphans(account.stack, ACCOUNT) == {}
 
 
-def test_a_secret_that_is_marked_for_deletion_is_not_removable(account: Account) -> None:
+def test_a_secret_that_is_marked_for_deletion_is_no_orphan(account: Account) -> None:
     """A second deletion would say nothing new."""
     create(account, f"{ACCOUNT}/tokens/Old")
     account.secrets.delete_secret(SecretId=f"{ACCOUNT}/tokens/Old")
 
-    assert removal.removable(account.stack, ACCOUNT, {"Old"}) == {}
+    assert removal.orphans(account.stack, ACCOUNT) == {}
 
 
 def test_a_removed_secret_can_be_restored_for_a_week(account: Account) -> None:

@@ -89,7 +89,7 @@ def test_a_pause_that_does_not_begin_is_an_error(account: Account) -> None:
 
 @pytest.mark.parametrize(
     ("names", "text"),
-    [(["a"], "a"), (["a", "b", "c"], "a, b, c"), (["a", "b", "c", "d", "e"], "a, b, c and 2 more")],
+    [(["a"], "a"), (["a", "b", "c", "d"], "a, b, c, d"), (["a", "b", "c", "d", "e"], "a, b, c, d and 1 more")],
 )
 def test_many_names_are_counted(names: list[str], text: str) -> None:
     """A stack may have sixty long ones."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,21 +37,27 @@ PARAMETERS = {
 }
 
 
-def status(**members: Any) -> dict[str, Any]:  # noqa: ANN401  JSON's values
-    """Return what the log says of a token that has ten hours left, and was checked ten minutes ago."""
-    checked = {"last_check": "kept: fresh", "checked_at": "2026-03-01T11:50:00+00:00", "failure": None}
-    return {"seconds_left": 36_000, "verified": True} | checked | members
-
-
 def secret(*labels: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401  DescribeSecret's values
     """Return what DescribeSecret says of credentials whose one version has these labels."""
     return {"VersionIdsToStages": {"one": [*labels]} if labels else {}} | members
 
 
-def configuration(state: str = "Active", update: str = "Successful", **levels: str) -> dict[str, Any]:
-    """Return a function's configuration."""
-    logging = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"} | levels
-    return {"State": state, "LastUpdateStatus": update, "LoggingConfig": logging}
+def together(found: Iterable[Verdict]) -> Verdict:
+    """Join verdicts as the doctor does."""
+    return verdicts.together([*found])
+
+
+def function(**members: str) -> Verdict:
+    """Judge a function, whose configuration is a new one's but for these members."""
+    levels = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"} | members
+    return together(
+        verdicts.function({"State": "Active", "LastUpdateStatus": "Successful", "LoggingConfig": levels} | members)
+    )
+
+
+def runs(last: str, *errors: float) -> Verdict:
+    """Judge the runs, of which the last one was at this time."""
+    return together(verdicts.runs(f"2026-03-01T{last}:00+00:00", errors, NOON))
 
 
 def judged(
@@ -64,12 +71,14 @@ def judged(
         "SubscriptionsPending": str(pending),
         "KmsMasterKeyId": "alias/own",
     }
-    return verdicts.topic(attributes, {"Statement": [key_policy]} if key_policy else None, FACTS)
+    return together(verdicts.topic(attributes, {"Statement": [key_policy]} if key_policy else None, FACTS))
 
 
 def alarm(state: str = "OK", *, enabled: bool = True) -> Verdict:
     """Judge an alarm."""
-    return verdicts.alarm("ActionRequired", {"AlarmName": "a-1", "ActionsEnabled": enabled, "StateValue": state})
+    found = {"AlarmName": "a-1", "ActionsEnabled": enabled, "StateValue": state}
+    since = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
+    return together(verdicts.alarms({"ActionRequired": found | {"StateUpdatedTimestamp": since}}, NOON))
 
 
 def described(status: str) -> dict[str, Any]:
@@ -79,30 +88,26 @@ def described(status: str) -> dict[str, Any]:
 
 def chosen(**values: str) -> Verdict:
     """Judge parameters, of which the others are as a new stack has them."""
-    return verdicts.parameters(PARAMETERS | values, REGION)
+    return together(verdicts.parameters(PARAMETERS | values, REGION))
 
 
 @pytest.mark.parametrize(
     "verdict",
     [
         verdicts.stack(described("UPDATE_COMPLETE"), "here"),
-        verdicts.version("1.2.3", "1.2.3"),
-        verdicts.function(configuration()),
-        verdicts.function(configuration(ApplicationLogLevel="DEBUG")),
-        verdicts.runs("2026-03-01T11:50:00+00:00", [0.0, 0.0], NOON),
-        verdicts.runs("2026-03-01T11:50:00+00:00", [], NOON),
+        function(),
+        function(ApplicationLogLevel="DEBUG"),
+        runs("11:50", 0.0, 0.0),
+        runs("11:50"),
         verdicts.sender("the schedule", "ENABLED", [{"Arn": "arn:aws:sqs:::queue.fifo"}], "queue.fifo"),
-        verdicts.queue("Enabled", 0, 0.0),
-        verdicts.queue("Enabled", 3, 60.0),
-        verdicts.queue("Enabled", 0, 3000.0),
+        verdicts.queue(0, []),
+        verdicts.queue(3, [60.0, 3000.0]),
+        verdicts.queue(0, [3000.0]),
         verdicts.credentials(secret("AWSCURRENT"), "credentials", REGION),
         verdicts.credentials(secret("AWSCURRENT", PrimaryRegion=REGION), "credentials", REGION),
         verdicts.credentials(
             {"VersionIdsToStages": {"one": ["AWSPREVIOUS", "REJECTED"], "two": ["AWSCURRENT"]}}, "credentials", REGION
         ),
-        verdicts.token("_Website", status(), NOON),
-        verdicts.token("_Website", status(verified=None), NOON),
-        verdicts.metrics([80.0, 70.0]),
         alarm(),
         alarm("INSUFFICIENT_DATA"),
         judged(PUBLISH),
@@ -132,36 +137,25 @@ def test_nothing_is_to_do_where_all_is_well(verdict: Verdict) -> None:
         (verdicts.stack(None, "a in b"), "there is no stack a in b", "Name another one"),
         (verdicts.stack(described("UPDATE_ROLLBACK_COMPLETE"), "a"), "a, UPDATE_ROLLBACK_COMPLETE", "deploy again"),
         (verdicts.stack(described("UPDATE_IN_PROGRESS"), "a"), "UPDATE_IN_PROGRESS", "wait"),
-        (verdicts.version("1.2.3", "1.3.0"), "1.2.3 is deployed, this tool is 1.3.0", "Install this tool from"),
+        (function(State="Failed", StateReason="its key"), "Failed, .*, its key$", "deploy again"),
+        (function(State="Inactive"), "Inactive", "Wait"),
         (
-            verdicts.function(configuration("Failed") | {"StateReason": "its key"}),
-            "Failed, .*, its key$",
-            "deploy again",
-        ),
-        (verdicts.function(configuration("Inactive")), "Inactive", "Wait"),
-        (
-            verdicts.function(configuration(update="Failed") | {"LastUpdateStatusReason": "no subnet"}),
+            function(LastUpdateStatus="Failed", LastUpdateStatusReason="no subnet"),
             "update Failed, no subnet$",
             "deploy again",
         ),
-        (
-            verdicts.function(configuration(ApplicationLogLevel="WARN")),
-            "^ApplicationLogLevel WARN$",
-            "Set Appl.* to INFO",
-        ),
-        (verdicts.function(configuration(SystemLogLevel="ERROR")), "^SystemLogLevel ERROR$", "Set System.* to INFO"),
-        (verdicts.runs(None, [], NOON), "none within a day", "See the schedule"),
-        (verdicts.runs("2026-03-01T10:00:00+00:00", [], NOON), "2.0 h ago", "See the schedule"),
-        (verdicts.runs("2026-03-01T11:50:00+00:00", [0.0, 2.0], NOON), "^2 without a result", "Look for errorType"),
+        (function(ApplicationLogLevel="WARN"), "^ApplicationLogLevel WARN$", "Set Appl.* to INFO"),
+        (function(SystemLogLevel="ERROR"), "^SystemLogLevel ERROR$", "Set System.* to INFO"),
+        (together(verdicts.runs(None, [], NOON)), "none within a day", "See the schedule"),
+        (runs("10:00"), "2.0 h ago", "See the schedule"),
+        (runs("11:50", 0.0, 2.0), "^2 without a result", "Look for errorType"),
         (verdicts.sender("the schedule", "DISABLED", [], "q"), "the schedule is DISABLED", "Enable the schedule"),
         (verdicts.sender("TokenRejected", "ENABLED", [], "q"), "does not send", "Have TokenRejected send to q"),
-        (verdicts.queue("Disabled", 0, 0.0), "mapping Disabled", "resume"),
-        (verdicts.queue("Enabled", 15, 0.0), "15 waiting", "Runs fail"),
-        (verdicts.queue("Enabled", 1, 600.0), "oldest 10 min", "Runs fail"),
+        (verdicts.queue(1, [600.0, 60.0]), "1 waiting, oldest 10 min", "Runs fail"),
         (verdicts.credentials(None, "a/credentials", REGION), "there is no secret a/credentials", "CreateCredentials"),
         (verdicts.credentials(secret(), "a/credentials", REGION), "never filled", "set-credentials"),
         (verdicts.credentials(secret("AWSPREVIOUS"), "a/credentials", REGION), "never filled", "set-credentials"),
-        (verdicts.credentials(secret("AWSCURRENT", "REJECTED"), "a", REGION), "a is REJECTED", "Store the right"),
+        (verdicts.credentials(secret("AWSCURRENT", "REJECTED"), "a", REGION), "a has the label REJECTED", "set-cred"),
         (
             verdicts.credentials(secret("AWSCURRENT", PrimaryRegion="us-east-1"), "a", REGION),
             "replica from us-east-1",
@@ -179,58 +173,11 @@ def test_what_is_wrong_is_named_with_what_to_do(verdict: Verdict, seen: str, to_
     assert (bool(re.search(seen, verdict.seen)), bool(re.search(to_do, verdict.to_do))) == (True, True)
 
 
-FAILURE = {
-    "reason": "CredentialsRejected",
-    "error": "the password is wrong",
-    "remedy": "Store the right one.",
-    "who": "its owner",
-    "logged_at": "2026-03-01T11:30:00+00:00",
-}
-
-
-@pytest.mark.parametrize(
-    ("members", "seen", "to_do"),
-    [
-        (
-            {"failure": FAILURE},
-            "_Website: CredentialsRejected since 30 min: the password is wrong",
-            "Store the right one. (its owner)",
-        ),
-        (
-            {"seconds_left": None},
-            "_Website: the published token is not in the log",
-            "Invoke the function without a payload.",
-        ),
-        ({"seconds_left": 0}, "_Website: the published token has expired", "Invoke the function without a payload."),
-        (
-            {"verified": False},
-            "_Website kept: fresh, 10 min ago, refused, 10.0 h left",
-            "The API refused it: check client_secret and VerifyPath.",
-        ),
-    ],
-)
-def test_a_token_that_is_wrong_is_named(members: dict[str, Any], seen: str, to_do: str) -> None:
-    """With its error and that error's remedy, or with what is wrong about the published version."""
-    assert verdicts.token("_Website", status(**members), NOON) == Verdict(seen, to_do)
-
-
-def test_a_token_that_was_not_verified_is_no_error_but_said() -> None:
-    """The API gave no verdict, or there is none to ask."""
-    found = verdicts.token("_Website", status(verified=None), NOON)
-
-    assert found == Verdict("_Website kept: fresh, 10 min ago, not verified, 10.0 h left")
-
-
-def test_metrics_that_cloudwatch_does_not_have_are_named() -> None:
-    """Lambda drops them without an error if the log level is above INFO."""
-    assert "see the log level" in verdicts.metrics([]).to_do
-
-
 @pytest.mark.parametrize(
     ("verdict", "seen", "to_do"),
     [
-        (verdicts.alarm("TokenLifeLow", None), "TokenLifeLow is deleted", "deploy it again"),
-        (alarm("ALARM"), "ActionRequired is in ALARM", "docs/operating.md"),
+        (together(verdicts.alarms({"TokenLifeLow": None}, NOON)), "TokenLifeLow is deleted", "deploy it again"),
+        (alarm("ALARM"), "ActionRequired has been in ALARM for 1.5 h", "docs/operating.md"),
         (alarm(enabled=False), "actions of ActionRequired are disabled", "enable-alarm-actions --alarm-names a-1$"),
     ],
 )
@@ -294,6 +241,16 @@ def test_tokens_that_are_not_verified_are_no_error_but_said(values: dict[str, st
 
 def test_sixty_tokens_are_a_short_verdict() -> None:
     """The first ones stand for all."""
-    found = verdicts.together(Verdict(f"{each} expired", "See why.") for each in range(60))
+    found = verdicts.together([Verdict(f"{each} expired", "See why.") for each in range(60)])
 
-    assert found == Verdict("0 expired; 1 expired; 2 expired; and 57 more", "See why.")
+    assert found == Verdict("0 expired; 1 expired; 2 expired; 3 expired and 56 more", "See why.")
+
+
+def test_what_is_well_is_not_said_beside_what_is_wrong() -> None:
+    """Only what somebody must do counts then."""
+    assert verdicts.together([Verdict("well"), Verdict("wrong", "Mend it.")]) == Verdict("wrong", "Mend it.")
+
+
+def test_no_verdict_at_all_is_said() -> None:
+    """As of the topics of alarms that have none."""
+    assert verdicts.together([]) == Verdict("none")

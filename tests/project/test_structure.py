@@ -16,6 +16,7 @@ from tests.project.test_docs import rows
 from tools.local.aws import PROJECT
 
 FUNCTION = PROJECT / "src" / "function" / "mx_token_rotator"
+OPERATOR = PROJECT / "src" / "operator" / "mx_token_rotator_operator"
 MODULES = {path.stem: path for path in FUNCTION.glob("[!_]*.py")}
 OTHERS = sorted([*(PROJECT / "src" / "reader").rglob("*.py"), *(PROJECT / "src" / "operator").rglob("*.py")])
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -69,6 +70,13 @@ def test_no_module_of_the_function_imports_itself_in_a_circle() -> None:
 def test_the_function_is_small() -> None:
     """All of its lines count, docstrings and blank ones included."""
     assert sum(len(path.read_text().splitlines()) for path in FUNCTION.rglob("*.py")) <= 1250
+
+
+def test_the_operators_tool_is_small() -> None:
+    """All of its lines count, docstrings and blank ones included; no module has more than 300."""
+    lines = [len(path.read_text().splitlines()) for path in OPERATOR.rglob("*.py")]
+
+    assert (sum(lines) <= 1100, max(lines) <= 300) == (True, True)
 
 
 @pytest.mark.parametrize("path", [*FUNCTION.rglob("*.py")], ids=lambda path: path.stem)

@@ -1,10 +1,11 @@
 """The commands. If AWS refuses a call, only its error code is printed: its message may repeat what was sent."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial, wraps
+from itertools import chain
 from time import sleep
 from typing import Any, BinaryIO
 
@@ -12,31 +13,18 @@ import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mx_token_rotator_operator import __version__, credentials, exercise, policy, removal
+from mx_token_rotator_operator import __version__, credentials, exercise, policy, removal, verdicts
 from mx_token_rotator_operator import doctor as checks
-from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
-from mx_token_rotator_operator.status import observe, show
+from mx_token_rotator_operator.stack import MISSING, YOURS, DeployedStack, RotatorFailed
 
 EXIT_CODES = "Exit codes: 0 done; 1 something is wrong, and the output says what; 2 wrong usage; 3 AWS refused a call."
-PROMPTS: dict[str, dict[str, Any]] = {
-    "username": {"text": "User name"},
-    "password": {"text": "Password", "hide_input": True},
-    "client_secret": {
-        "text": "Client secret (empty for Vista)",
-        "hide_input": True,
-        "default": "",
-        "show_default": False,
-    },
-}
 PAUSED = """\
 Paused: no log-in starts by itself; refresh, check and set-credentials still log in. A run ends within a minute.
 Applications notice nothing until their tokens expire. The alarm TokenLifeLow rings within about an hour.
 Reports wait for 15 minutes at most. To go on: mx-token-rotator resume"""
 STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
-NOT_FOUND = {"ResourceNotFoundException", "ValidationError"}
-NOT_ACCEPTED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 ACCESS = "What to do: log in to AWS, or name another --profile or --region."
-Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words; its member `wrong` is a failure
+Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words
 
 
 class AwsFailed(click.ClickException):
@@ -64,14 +52,11 @@ def command(function: Callable[..., Shown]) -> click.Command:
         try:
             session = boto3.Session(profile_name=profile, region_name=region)
             document, text = function(DeployedStack(session, stack_name), **arguments)
-        except RotatorFailed as failed:
-            raise click.ClickException(str(failed)) from None
         except ClientError as error:
             raise AwsFailed(refusal(error, session, stack_name)) from None
         except BotoCoreError as error:
             raise AwsFailed(f"{error}\n{ACCESS}") from None
         click.echo(json.dumps(document) if as_json else text)
-        click.get_current_context().exit(int(bool(document.get("wrong"))))
 
     return run
 
@@ -79,19 +64,31 @@ def command(function: Callable[..., Shown]) -> click.Command:
 def refusal(error: ClientError, session: boto3.Session, stack_name: str) -> str:
     """Return in words why AWS refused a call."""
     code, call = error.response["Error"]["Code"], error.operation_name
-    if call in STACK_CALLS and code in NOT_FOUND:
+    if call in STACK_CALLS and MISSING.search(code):
         where = f"{session.region_name} of account {session.client('sts').get_caller_identity()['Account']}"
         return f"There is no stack {stack_name} in {where}.\nWhat to do: name it with --stack, --region or --profile."
     text = f"{call} failed for the stack {stack_name} in {session.region_name}: {code}"
-    return f"{text}\n{ACCESS}" if code in NOT_ACCEPTED else text
+    return f"{text}\n{ACCESS}" if YOURS.search(code) else text
+
+
+def examine(findings: Iterable[checks.Finding]) -> Shown:
+    """Print findings as they come, none after that there is no such stack, and end with their exit code."""
+    context, found = click.get_current_context(), []
+    for each in findings:
+        found.append(each)
+        click.echo(each, err=context.params["as_json"])
+        if each.to_do == verdicts.ANOTHER_STACK:
+            break
+    if context.params["as_json"]:
+        click.echo(json.dumps([asdict(each) for each in found]))
+    results = {each.result for each in found}
+    context.exit(1 if checks.WRONG in results else 3 if checks.UNKNOWN in results else 0)
 
 
 @command
 def status(stack: DeployedStack) -> Shown:
-    """Show tokens and alarms, and say what is wrong. Goes by the log of the last day."""
-    now = datetime.now(UTC)
-    seen = observe(stack, now)
-    return seen, show(seen, now)
+    """Check credentials, tokens and alarms, as doctor does. Goes by the log of the last day."""
+    return examine(checks.Doctor(stack, datetime.now(UTC)).findings(*checks.STATUS))
 
 
 @command
@@ -100,8 +97,8 @@ def refresh(stack: DeployedStack, name: str) -> Shown:
     """Replace NAME's token, whatever its age."""
     (outcome,) = stack.invoke(client_id=name, force=True)
     verified = "verified" if outcome["verified"] else "not verified"
-    done = f"{name}: {outcome['outcome']} ({outcome['reason']})"
-    done += f". The token is {verified}, and expires at {outcome['expires_at']}."
+    token = f"The token is {verified}, and expires at {outcome['expires_at']}."
+    done = f"{name}: {outcome['outcome']} ({outcome['reason']}). {token}"
     if "refresh token" in outcome["reason"]:
         wrong = f"{done}\nThe credentials do not work; the stored refresh token was used in their place."
         raise RotatorFailed(wrong, f"put the right ones into {stack.credentials_secret} with set-credentials.")
@@ -128,7 +125,9 @@ def set_credentials(stack: DeployedStack, file: BinaryIO | None) -> Shown:
         text = credentials.parse(file.read(), getattr(file, "name", "standard input"))
     else:
         try:
-            typed = {member: click.prompt(err=True, **options) for member, options in PROMPTS.items()}
+            hidden = partial(click.prompt, err=True, hide_input=True)
+            typed = {"username": click.prompt("User name", err=True), "password": hidden("Password")}
+            typed["client_secret"] = hidden("Client secret (empty for Vista)", default="", show_default=False)
         except click.Abort:
             raise RotatorFailed("Interrupted. Nothing was stored.") from None
         for member, wrong in credentials.troubles(typed).items():
@@ -160,12 +159,13 @@ def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, accou
     if bool(name) == orphans:
         raise click.UsageError("Give either a NAME or --orphans.")
     account = account or stack.account
-    used = removal.names_in_use(stack, account)
-    if name in used:
-        raise RotatorFailed(f"{name} is still in use.", "first remove it from the parameter ClientIds.")
-    plan = removal.removable(stack, account, {name} if name else removal.names_with_secrets(stack, account) - used)
-    if name and not plan:
-        raise RotatorFailed(f"There is no secret {account}/tokens/{name}, or it is marked for deletion already.")
+    orphaned = [secret for secret, of in removal.orphans(stack, account).items() if orphans or of == name]
+    if name and not orphaned:
+        if name in removal.names_in_use(stack, account):
+            raise RotatorFailed(f"{name} is still in use.", "first remove it from the parameter ClientIds.")
+        raise RotatorFailed(f"There is no secret {account}/tokens/{name} with our tag, or it is to be deleted already.")
+    described = {each: stack.call("secretsmanager", "describe_secret", SecretId=each) for each in orphaned}
+    plan = {secret: [each["Region"] for each in of.get("ReplicationStatus", [])] for secret, of in described.items()}
     for secret, regions in plan.items():
         at_once = f", and its replicas in {', '.join(regions)} at once" if regions else ""
         click.echo(f"{secret} will be deleted in seven days{at_once}.", err=True)
@@ -192,32 +192,19 @@ def resume(stack: DeployedStack) -> Shown:
 
 
 @command
-@click.option(
-    "--exercise", "is_exercise", is_flag=True, help="Then also act, after each effect is named and confirmed."
-)
+@click.option("--exercise", "is_exercise", is_flag=True, help="Then also act, after each effect is confirmed.")
 @click.option("--name", help="The client ID of the exercise, by default the first one.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bool) -> Shown:
     """Check that the stack works, without a change. Exit code 3 if something could not be looked at."""
-    found: list[checks.Finding] = []
     if name and name not in stack.names:
         raise RotatorFailed(f"{name}: the stack's client IDs are {', '.join(stack.names)}.")
-
-    def findings() -> Iterator[checks.Finding]:
-        yield from checks.run(checks.Doctor(stack, datetime.now(UTC)))
-        if is_exercise and len(found) > 1:  # there is such a stack
-            steps = exercise.Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), sleep)
-            yield from exercise.run(steps, lambda effect: yes or click.confirm(f"{effect} Go on?", err=True))
-
-    as_json = click.get_current_context().params["as_json"]
-    for each in findings():
-        found.append(each)
-        if not as_json:
-            click.echo(each)
-    if as_json:
-        click.echo(json.dumps([asdict(each) for each in found]))
-    results = {each.result for each in found}
-    click.get_current_context().exit(1 if checks.WRONG in results else 3 if checks.UNKNOWN in results else 0)
+    findings: Iterable[checks.Finding] = checks.Doctor(stack, datetime.now(UTC)).findings()
+    if is_exercise:
+        steps = exercise.Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), sleep)
+        asked = exercise.run(steps, lambda effect: yes or click.confirm(f"{effect} Go on?", err=True))
+        findings = chain(findings, asked)
+    return examine(findings)
 
 
 if __name__ == "__main__":

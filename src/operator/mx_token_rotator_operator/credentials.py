@@ -2,8 +2,8 @@
 
 import json
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,7 +12,6 @@ from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed, listed
 
 MEMBERS = ("username", "password", "client_secret")
 CANDIDATE, CURRENT = "CANDIDATE", "AWSCURRENT"
-Labels = Mapping[str, Mapping[str, str]]  # of each token secret
 CHECKS = 5  # of the tokens, for what a run has no time for
 
 
@@ -21,8 +20,6 @@ def parse(data: bytes, file: str) -> str:
 
     Raises RotatorFailed, which says what is wrong and at which line and column.
     """
-    if b"\0" in data or data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        raise RotatorFailed(f"{file} is in UTF-16.", "save it in UTF-8.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -72,11 +69,10 @@ def replace(stack: DeployedStack, text: str, report: Callable[[str], None], slee
     """
     version = str(uuid4())
     try:
-        before = stack.token_labels()
+        old = {each.get(CURRENT) for each in stack.token_labels().values()}
         current = stack.labels(stack.credentials_secret).get(CURRENT)
-        stack.secrets_manager.put_secret_value(
-            SecretId=stack.credentials_secret, SecretString=text, VersionStages=[CANDIDATE], ClientRequestToken=version
-        )
+        stored: dict[str, Any] = {"SecretString": text, "VersionStages": [CANDIDATE], "ClientRequestToken": version}
+        stack.call("secretsmanager", "put_secret_value", SecretId=stack.credentials_secret, **stored)
         if current:
             stack.invoke(client_id=stack.names[0], credentials_version=version)
             report("The new credentials work.")
@@ -84,7 +80,7 @@ def replace(stack: DeployedStack, text: str, report: Callable[[str], None], slee
         _move(stack, CANDIDATE, of=version)
         report("They are current. Waiting for the tokens …")
         try:
-            _wait_for_tokens(stack, before, sleep)
+            _wait_for_tokens(stack, old, sleep)
         except RotatorFailed:
             if not current and stack.labels(stack.credentials_secret).get("REJECTED") == version:
                 stack.invoke(client_id=stack.names[0], credentials_version=version)  # a trial says why
@@ -95,15 +91,13 @@ def replace(stack: DeployedStack, text: str, report: Callable[[str], None], slee
 
 
 def _move(stack: DeployedStack, label: str, *, of: str, to: str | None = None) -> None:
-    moved = {"MoveToVersionId": to} if to else {}
-    stack.secrets_manager.update_secret_version_stage(
-        SecretId=stack.credentials_secret, VersionStage=label, RemoveFromVersionId=of, **moved
-    )
+    moved: dict[str, Any] = {"RemoveFromVersionId": of} | ({"MoveToVersionId": to} if to else {})
+    secret = stack.credentials_secret
+    stack.call("secretsmanager", "update_secret_version_stage", SecretId=secret, VersionStage=label, **moved)
 
 
-def _wait_for_tokens(stack: DeployedStack, before: Labels, sleep: Callable[[float], None]) -> None:
+def _wait_for_tokens(stack: DeployedStack, old: set[str | None], sleep: Callable[[float], None]) -> None:
     """Wait for the run that EventBridge starts; a check at the same time would log in too, or find itself blocked."""
-    old = {labels.get(CURRENT) for labels in before.values()}
     wait_until(lambda: old.isdisjoint(each.get(CURRENT) for each in stack.token_labels().values()), sleep)
     for _ in range(CHECKS):
         postponed = [each["client_id"] for each in stack.invoke() if each["reason"] == "postponed"]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,22 +12,14 @@ from typing import Any
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
 from mx_token_rotator_operator import __version__, removal, verdicts
-from mx_token_rotator_operator.stack import DeployedStack, Outcome, RotatorFailed
-from mx_token_rotator_operator.status import outcomes, token_status
-from mx_token_rotator_operator.verdicts import Answer, Verdict, together
+from mx_token_rotator_operator.stack import MISSING, YOURS, DeployedStack, Outcome, RotatorFailed, listed
+from mx_token_rotator_operator.verdicts import Answer, Verdict
 
 OK, WRONG, UNKNOWN = "ok", "wrong", "could not look"
 HOUR = timedelta(hours=1)
 ALARMS = ("TokenLifeLow", "ActionRequired", "RefreshFailing", "FunctionBroken")
-MISSING = re.compile("NotFound|NonExistent|ValidationError")  # the last is CloudFormation's for a stack
-YOURS = re.compile("ExpiredToken|InvalidClientTokenId|UnrecognizedClient")  # of whoever runs the tool
-NEEDS = """
-    cloudformation:DescribeStacks cloudformation:ListStackResources cloudwatch:DescribeAlarms cloudwatch:GetMetricData
-    events:DescribeRule events:ListTargetsByRule kms:DescribeKey kms:GetKeyPolicy lambda:GetEventSourceMapping
-    lambda:GetFunctionConfiguration lambda:ListFunctions logs:FilterLogEvents scheduler:GetSchedule
-    secretsmanager:DescribeSecret secretsmanager:ListSecrets sns:GetTopicAttributes sqs:GetQueueAttributes
-"""
-EXERCISE_NEEDS = "lambda:InvokeFunction events:PutEvents cloudwatch:SetAlarmState cloudwatch:DescribeAlarmHistory"
+STATUS = ("stack", "log-ins", "credentials", "tokens", "alarms")  # the checks of the command status
+Check = Callable[[], Iterable[Verdict]]
 
 
 @dataclass(frozen=True)
@@ -45,27 +37,28 @@ class Finding:
         return fill(text, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
-def finding(check: str, look: Callable[[], Verdict]) -> Finding:
-    """Run a check. What goes wrong in it is its finding, so that the others go on; without a log-in none can."""
+def look_at(check: str, look: Check, *, apart: bool = False) -> Iterator[Finding]:
+    """Run a check, which has one finding, or apart several. What goes wrong in it is one, so that others go on."""
     try:
-        verdict = look()
+        found = [*look()]
+        for each in found if apart else [verdicts.together(found)]:
+            yield Finding(check, WRONG if each.to_do else OK, each.seen, each.to_do)
     except ClientError as error:
         operation, code = error.operation_name, error.response["Error"]["Code"]
         if YOURS.search(code):
             raise
         if MISSING.search(code):
-            return Finding(check, WRONG, f"{operation} does not find it", verdicts.AGAIN)
-        is_denied = "AccessDenied" in code or "Authorization" in code
-        needed = re.findall(rf"\S+:{operation}\w*", NEEDS + EXERCISE_NEEDS) if is_denied else []
-        return Finding(check, UNKNOWN, f"{operation}: {code}", f"needs {needed[0]}" if needed else "Try again.")
+            yield Finding(check, WRONG, f"{operation} does not find it", verdicts.AGAIN)
+        else:
+            needed = getattr(error, "__notes__", []) if re.search("AccessDenied|Authorization", code) else []
+            yield Finding(check, UNKNOWN, f"{operation}: {code}", f"needs {needed[0]}" if needed else "Try again.")
     except RotatorFailed as failed:
         seen, _, to_do = str(failed).partition("\nWhat to do: ")
-        return Finding(check, WRONG, seen, to_do)
+        yield Finding(check, WRONG, seen, to_do)
     except (NoCredentialsError, NoRegionError):
         raise
     except Exception as error:  # noqa: BLE001  an odd answer must not hide the other checks
-        return Finding(check, UNKNOWN, f"{type(error).__name__}: {error}", "See whether the versions are the same.")
-    return Finding(check, WRONG if verdict.to_do else OK, verdict.seen, verdict.to_do)
+        yield Finding(check, UNKNOWN, f"{type(error).__name__}: {error}", "See whether the versions are the same.")
 
 
 @dataclass(frozen=True)
@@ -75,142 +68,129 @@ class Doctor:
     stack: DeployedStack
     now: datetime
 
-    def checks(self) -> Mapping[str, Callable[[], Verdict]]:
+    def checks(self) -> Mapping[str, Check]:
         """Return the checks by their names."""
-        stack, region = self.stack, self.stack.session.region_name
+        stack = self.stack
         return {
             "stack": self._stack,
-            "version": lambda: verdicts.version(stack.outputs.get("Version", "another version"), __version__),
-            "parameters": lambda: verdicts.parameters(stack.parameters, region),
+            "version": self._version,
+            "parameters": lambda: verdicts.parameters(stack.described("Parameter"), stack.session.region_name),
             "function": lambda: verdicts.function(stack.function),
             "schedule": self._schedule,
-            "rules": lambda: together(self._rule(each) for each in ("CredentialsChanged", "TokenRejected")),
+            "rules": lambda: map(self._rule, ("CredentialsChanged", "TokenRejected")),
+            "log-ins": self._log_ins,
             "queue": self._queue,
             "runs": self._runs,
             "credentials": self._credentials,
-            "tokens": self._tokens,
+            "tokens": lambda: verdicts.tokens(self.log, stack.token_labels(), self.now),
             "orphans": self._orphans,
             "other stacks": self._others,
             "metrics": self._metrics,
-            "alarms": lambda: together(verdicts.alarm(name, self.alarms.get(name)) for name in ALARMS),
+            "alarms": lambda: verdicts.alarms({each: self.alarms.get(each) for each in ALARMS}, self.now),
             "topics": self._topics,
         }
 
-    def ask(self, service: Any, operation: str, *, or_none: bool = False, **arguments: Any) -> Any:  # noqa: ANN401  boto3's
-        """Call an operation, and return its answer, of all pages; perhaps None if there is no such thing."""
-        client = self.stack.session.client(service)
-        try:
-            if client.can_paginate(operation):
-                return client.get_paginator(operation).paginate(**arguments).build_full_result()
-            return getattr(client, operation)(**arguments)
-        except ClientError as error:
-            if or_none and MISSING.search(error.response["Error"]["Code"]):
-                return None
-            raise
-
-    def metric(self, statistic: str, namespace: str, name: str, dimension: str, of: str) -> list[float]:
-        """Return a metric's values within the last hour, newest first."""
-        metric = {"Namespace": namespace, "MetricName": name, "Dimensions": [{"Name": dimension, "Value": of}]}
-        query = [{"Id": "asked", "MetricStat": {"Metric": metric, "Period": 300, "Stat": statistic}}]
-        start, end = self.now - HOUR, self.now
-        answer = self.ask("cloudwatch", "get_metric_data", MetricDataQueries=query, StartTime=start, EndTime=end)
-        values: list[float] = answer["MetricDataResults"][0]["Values"]
-        return values
+    def findings(self, *chosen: str) -> Iterator[Finding]:
+        """Make each check in turn, or the chosen ones with their findings apart."""
+        checks = self.checks()
+        for name in chosen or checks:
+            yield from look_at(name, checks[name], apart=bool(chosen))
 
     @cached_property
     def log(self) -> Sequence[Outcome]:
         """The outcomes of the last day, oldest first."""
-        return outcomes(self.stack, self.now - 24 * HOUR)
+        return self.stack.log(self.now - 24 * HOUR)
 
     @cached_property
     def alarms(self) -> dict[str, Answer]:
         """The stack's alarms that exist, by logical id."""
         names = {self.stack.resources[each]: each for each in ALARMS}
-        found = self.ask("cloudwatch", "describe_alarms", AlarmNames=[*names])["MetricAlarms"]
+        found = self.stack.call("cloudwatch", "describe_alarms", AlarmNames=[*names])["MetricAlarms"]
         return {names[each["AlarmName"]]: each for each in found}
 
-    def _stack(self) -> Verdict:
-        found = self.ask("cloudformation", "describe_stacks", or_none=True, StackName=self.stack.name)
-        account_id = self.ask("sts", "get_caller_identity")["Account"]  # which needs no permission
-        return verdicts.stack(found, f"{self.stack.name} in {self.stack.session.region_name} of account {account_id}")
+    def _metric(self, statistic: str, namespace: str, name: str, dimension: str, of: str) -> list[float]:
+        metric = {"Namespace": namespace, "MetricName": name, "Dimensions": [{"Name": dimension, "Value": of}]}
+        query = [{"Id": "asked", "MetricStat": {"Metric": metric, "Period": 300, "Stat": statistic}}]
+        hour: dict[str, Any] = {"StartTime": self.now - HOUR, "EndTime": self.now}
+        answer = self.stack.call("cloudwatch", "get_metric_data", MetricDataQueries=query, **hour)
+        return list(answer["MetricDataResults"][0]["Values"])  # newest first
 
-    def _schedule(self) -> Verdict:
-        found = self.ask("scheduler", "get_schedule", Name=self.stack.resources["Schedule"])
-        return verdicts.sender("the schedule", found["State"], [found["Target"]], f"{self.stack.name}.fifo")
+    def _stack(self) -> Iterator[Verdict]:
+        found = self.stack.call("cloudformation", "describe_stacks", or_none=True, StackName=self.stack.name)
+        account_id = self.stack.call("sts", "get_caller_identity")["Account"]  # which needs no permission
+        where = f"{self.stack.name} in {self.stack.session.region_name} of account {account_id}"
+        yield verdicts.stack(found, where)
+
+    def _version(self) -> Iterator[Verdict]:
+        deployed = self.stack.described("Output").get("Version", "another version")
+        to_do = "" if deployed == __version__ else "Install this tool from the version that is deployed."
+        yield Verdict(f"{deployed} is deployed, this tool is {__version__}", to_do)
+
+    def _schedule(self) -> Iterator[Verdict]:
+        found = self.stack.call("scheduler", "get_schedule", Name=self.stack.resources["Schedule"])
+        yield verdicts.sender("the schedule", found["State"], [found["Target"]], f"{self.stack.name}.fifo")
 
     def _rule(self, logical_id: str) -> Verdict:
         name = self.stack.resources[logical_id]
-        state = self.ask("events", "describe_rule", Name=name)["State"]
-        targets = self.ask("events", "list_targets_by_rule", Rule=name)["Targets"]
+        state = self.stack.call("events", "describe_rule", Name=name)["State"]
+        targets = self.stack.call("events", "list_targets_by_rule", Rule=name)["Targets"]
         return verdicts.sender(logical_id, state, targets, f"{self.stack.name}.fifo")
 
-    def _queue(self) -> Verdict:
-        url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
-        found = self.ask("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=[wanted])["Attributes"]
-        ages = self.metric(
-            "Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", f"{self.stack.name}.fifo"
-        )
-        return verdicts.queue(self.stack.mapping_state(), int(found[wanted]), ages[0] if ages else 0.0)
+    def _log_ins(self) -> Iterator[Verdict]:
+        state = self.stack.mapping_state()
+        to_do = "" if state == "Enabled" else "Go on with: mx-token-rotator resume"
+        yield Verdict(f"paused: the event source mapping is {state}" if to_do else "not paused", to_do)
 
-    def _runs(self) -> Verdict:
-        errors = self.metric("Sum", "AWS/Lambda", "Errors", "FunctionName", self.stack.name)
+    def _queue(self) -> Iterator[Verdict]:
+        url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
+        found = self.stack.call("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=[wanted])["Attributes"]
+        name = f"{self.stack.name}.fifo"
+        ages = self._metric("Maximum", "AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name)
+        yield verdicts.queue(int(found[wanted]), ages)
+
+    def _runs(self) -> Iterator[Verdict]:
+        errors = self._metric("Sum", "AWS/Lambda", "Errors", "FunctionName", self.stack.name)
         return verdicts.runs(self.log[-1]["logged_at"] if self.log else None, errors, self.now)
 
-    def _credentials(self) -> Verdict:
+    def _credentials(self) -> Iterator[Verdict]:
         name = self.stack.credentials_secret
-        found = self.ask("secretsmanager", "describe_secret", or_none=True, SecretId=name)
-        return verdicts.credentials(found, name, self.stack.session.region_name)
+        found = self.stack.call("secretsmanager", "describe_secret", or_none=True, SecretId=name)
+        yield verdicts.credentials(found, name, self.stack.session.region_name)
 
-    def _tokens(self) -> Verdict:
-        labels = self.stack.token_labels()
-        statuses = {name: token_status(name, self.log, each, self.now) for name, each in labels.items()}
-        return together(verdicts.token(name, each, self.now) for name, each in statuses.items())
+    def _orphans(self) -> Iterator[Verdict]:
+        names = sorted({*removal.orphans(self.stack, self.stack.account).values()})
+        to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
+        yield Verdict(f"no stack has {listed(names)}", to_do) if names else Verdict("none")
 
-    def _orphans(self) -> Verdict:
-        account = self.stack.account
-        return verdicts.orphans(
-            removal.names_with_secrets(self.stack, account) - removal.names_in_use(self.stack, account)
-        )
+    def _others(self) -> Iterator[Verdict]:
+        names = [*self.stack.rotators(self.stack.account)]
+        to_do = "Remove a stack, or deploy it with another SecretPrefix." if len(names) > 1 else ""
+        yield Verdict(f"{self.stack.account} belongs to {listed(names)}", to_do)
 
-    def _others(self) -> Verdict:
-        found = {each["FunctionName"]: each for each in self.ask("lambda", "list_functions")["Functions"]}
-        accounts = {
-            name: each.get("Environment", {}).get("Variables", {}).get("ACCOUNT") for name, each in found.items()
-        }
-        return verdicts.others(
-            self.stack.account, [name for name, each in accounts.items() if each == self.stack.account]
-        )
+    def _metrics(self) -> Iterator[Verdict]:
+        if lives := self._metric("Minimum", "MovieXchange", "TokenLifeRemaining", "Account", self.stack.account):
+            yield Verdict(f"at least {min(lives):.0f} percent of a lifetime was left within an hour")
+        else:
+            to_do = "If there was a run, see the log level. The first metrics take some minutes."
+            yield Verdict("CloudWatch has no TokenLifeRemaining of the last hour", to_do)
 
-    def _metrics(self) -> Verdict:
-        lives = self.metric("Minimum", "MovieXchange", "TokenLifeRemaining", "Account", self.stack.account)
-        return verdicts.metrics(lives)
+    def _topics(self) -> Iterator[Verdict]:
+        alarms = self.alarms.items()
+        topics = {arn: each["AlarmArn"] for _, each in alarms for arn in each["AlarmActions"] if ":sns:" in arn}
+        for arn, alarm_arn in topics.items():
+            yield from self._topic(arn, alarm_arn)
+        if mute := [name for name, each in alarms if not each["AlarmActions"]]:
+            yield Verdict(f"no topic is told of {', '.join(mute)}", verdicts.TELL)
 
-    def _topics(self) -> Verdict:
-        arns = {
-            arn: each["AlarmArn"] for each in self.alarms.values() for arn in each["AlarmActions"] if ":sns:" in arn
-        }
-        mute = ", ".join(name for name, each in self.alarms.items() if not each["AlarmActions"])
-        silence = [Verdict(f"nobody is told of {mute}", "Deploy with AlarmEmail or AlarmTopicArn.")] if mute else []
-        return together([*(self._topic(*each) for each in arns.items()), *silence] or [Verdict("there are none")])
-
-    def _topic(self, arn: str, alarm_arn: str) -> Verdict:
-        found = self.ask("sns", "get_topic_attributes", or_none=True, TopicArn=arn)
+    def _topic(self, arn: str, alarm_arn: str) -> Iterable[Verdict]:
+        found = self.stack.call("sns", "get_topic_attributes", or_none=True, TopicArn=arn)
         if found is None:
-            return Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")
+            return [Verdict(f"there is no topic {arn}", "Deploy with an AlarmTopicArn that exists.")]
         key_id, policy = found["Attributes"].get("KmsMasterKeyId"), None
         if key_id == "alias/aws/sns":
             policy = {}  # AWS's own, which does not name CloudWatch
         elif key_id:
-            key_arn = self.ask("kms", "describe_key", KeyId=key_id)["KeyMetadata"]["Arn"]
-            policy = json.loads(self.ask("kms", "get_key_policy", KeyId=key_arn, PolicyName="default")["Policy"])
+            key_arn = self.stack.call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]["Arn"]
+            policy = json.loads(self.stack.call("kms", "get_key_policy", KeyId=key_arn, PolicyName="default")["Policy"])
         facts = dict.fromkeys(("aws:sourceaccount", "aws:sourceowner"), alarm_arn.split(":")[4])
         return verdicts.topic(found["Attributes"], policy, facts | {"aws:sourcearn": alarm_arn})
-
-
-def run(doctor: Doctor) -> Iterator[Finding]:
-    """Make each check in turn; none but the first if there is no such stack."""
-    for name, check in doctor.checks().items():
-        found = finding(name, check)
-        yield found
-        if found.to_do == verdicts.ANOTHER_STACK:
-            return

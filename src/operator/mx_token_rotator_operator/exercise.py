@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from mx_token_rotator_operator.doctor import UNKNOWN, Doctor, Finding, finding
+from mx_token_rotator_operator.doctor import UNKNOWN, Doctor, Finding, look_at
 from mx_token_rotator_operator.stack import DeployedStack, wait_until
-from mx_token_rotator_operator.status import outcomes
-from mx_token_rotator_operator.verdicts import Verdict
+from mx_token_rotator_operator.verdicts import TELL, Verdict
 
 ALARM = "RefreshFailing"
 MINUTE = timedelta(minutes=1)
@@ -34,16 +33,13 @@ class Exercise:
         start, secret = self.clock(), f"{self.stack.account}/tokens/{self.name}"
 
         def served() -> int:
-            log = outcomes(self.stack, start - MINUTE)
+            log = self.stack.log(start - MINUTE)
             return sum(each.get("client_id") == self.name and each["reason"] == "already replaced" for each in log)
 
-        labels, earlier, detail = (
-            self.stack.labels(secret),
-            served(),
-            json.dumps({"version_id": f"doctor-{uuid4().hex}"}),
-        )
+        labels, earlier = self.stack.labels(secret), served()
+        detail = json.dumps({"version_id": f"doctor-{uuid4().hex}"})
         entry = {"Source": secret, "DetailType": "Access Token Rejected", "Detail": detail}
-        Doctor(self.stack, start).ask("events", "put_events", Entries=[entry])
+        self.stack.call("events", "put_events", Entries=[entry])
         if not wait_until(lambda: served() > earlier, self.sleep):
             return Verdict("no run served it within a minute", "See the rules, the queue and the function.")
         if self.stack.labels(secret) != labels:
@@ -62,23 +58,21 @@ class Exercise:
 
     def alarm(self) -> Verdict:
         """Switch an alarm to ALARM, wait for what its history says of that, and switch it back."""
-        doctor = Doctor(self.stack, self.clock())
-        ask = partial(doctor.ask, "cloudwatch")
-        name, actions = doctor.alarms[ALARM]["AlarmName"], doctor.alarms[ALARM]["AlarmActions"]
-        if doctor.alarms[ALARM]["StateValue"] == "ALARM":
+        since, call = self.clock() - MINUTE, partial(self.stack.call, "cloudwatch")
+        alarm = Doctor(self.stack, since).alarms[ALARM]
+        name, actions = alarm["AlarmName"], alarm["AlarmActions"]
+        if alarm["StateValue"] == "ALARM":
             return Verdict(f"{ALARM} is in ALARM already", "End what it is about first.")
 
         def history() -> list[str]:
             # An alarm soon returns to its actual state: "typically only visible" in its history (SetAlarmState).
-            kind, since = "Action" if actions else "StateUpdate", doctor.now - MINUTE
-            items = ask("describe_alarm_history", AlarmName=name, HistoryItemType=kind, StartDate=since)
+            items = call("describe_alarm_history", AlarmName=name, HistoryItemType="Action", StartDate=since)
             return [each["HistorySummary"] for each in items["AlarmHistoryItems"]]
 
-        switch = partial(ask, "set_alarm_state", AlarmName=name, StateReason="an exercise")
-        earlier = len(history())
+        switch, earlier = partial(call, "set_alarm_state", AlarmName=name, StateReason="an exercise"), len(history())
         try:
             switch(StateValue="ALARM")
-            is_told = wait_until(lambda: len(history()) >= earlier + max(len(actions), 1), self.sleep)
+            is_told = wait_until(lambda: len(history()) >= earlier + len(actions), self.sleep)
             new = history()[: len(history()) - earlier]
         finally:
             switch(StateValue="OK")
@@ -86,7 +80,7 @@ class Exercise:
             return Verdict("; ".join(failed), "See the topics.")
         if not is_told:
             return Verdict("its history shows nothing within a minute", "See the alarms and the topics.")
-        to_do = "" if actions else "Nobody is told: deploy with AlarmEmail or AlarmTopicArn."
+        to_do = "" if actions else f"No topic is told. {TELL}"
         return Verdict(f"{ALARM} ran {len(actions)} actions: see whether a message arrived", to_do)
 
 
@@ -101,5 +95,7 @@ STEPS: Mapping[str, tuple[str, Callable[[Exercise], Verdict]]] = {
 def run(exercise: Exercise, confirm: Callable[[str], bool]) -> Iterator[Finding]:
     """Take each step whose effect is confirmed."""
     for name, (effect, step) in STEPS.items():
-        is_confirmed = confirm(effect.format(name=exercise.name))
-        yield finding(name, partial(step, exercise)) if is_confirmed else Finding(name, UNKNOWN, "not done", "")
+        if confirm(effect.format(name=exercise.name)):
+            yield from look_at(name, partial(map, step, [exercise]))
+        else:
+            yield Finding(name, UNKNOWN, "not done", "")

@@ -25,13 +25,9 @@ def reader_policy(  # noqa: PLR0913  the parts of its ARNs
     }
     domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     via, context = f"secretsmanager.{region}.{domain}", {"kms:EncryptionContext:SecretARN": secrets}
-    decrypt = {
-        "Action": "kms:Decrypt",
-        "Resource": kms_key,
-        "Condition": {"StringEquals": {"kms:ViaService": via}, "StringLike": context},
-    }
-    statements: dict[str, dict[str, Any]] = {"ReadToken": read, "ReportTokenRejected": report}
-    if kms_key:
-        statements["DecryptToken"] = decrypt
+    condition = {"StringEquals": {"kms:ViaService": via}, "StringLike": context}
+    decrypt = {"Action": "kms:Decrypt", "Resource": kms_key, "Condition": condition}
+    kms = {"DecryptToken": decrypt} if kms_key else {}
+    statements: dict[str, Any] = {"ReadToken": read, "ReportTokenRejected": report, **kms}
     written = [{"Sid": sid, "Effect": "Allow", **statement} for sid, statement in statements.items()]
     return {"Version": "2012-10-17", "Statement": written}

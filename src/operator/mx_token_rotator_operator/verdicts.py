@@ -1,21 +1,34 @@
 """What the doctor decides: each verdict is a pure function of what AWS answered."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Any
 
-from mx_token_rotator_operator.stack import SHOWN, listed
-from mx_token_rotator_operator.status import HOUR, Status, age, span
+from mx_token_rotator_operator.stack import SHOWN, Outcome, listed
 
 ANOTHER_STACK = "Name another one with --stack, --region or --profile."
 AGAIN = "Remove the stack and deploy it again; its secrets stay."
+SILENT = "See the schedule, the queue and the function, as mx-token-rotator doctor does."
+TELL = "Deploy with AlarmEmail or AlarmTopicArn, or have a rule tell a chat (docs/security.md, Alarms in chat)."
 CLOUDWATCH = "cloudwatch.amazonaws.com"
-BACKLOG, OLDEST_SECONDS = 15, 600  # a message is kept for 15 minutes, and a run takes up to one
+OLDEST_SECONDS = 600  # a message is kept for 15 minutes, and a run takes up to one
+HOUR = 3600.0  # seconds
 TOKEN_SECONDS = 43_200  # the lifetime of movieXchange's tokens
 Answer = Mapping[str, Any]
+
+
+def age(time: str | None, now: datetime) -> float:
+    """Return how many seconds ago a time was; endlessly many for None."""
+    return (now - datetime.fromisoformat(time)).total_seconds() if time else float("inf")
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in hours or minutes."""
+    return f"{seconds / HOUR:.1f} h" if seconds >= HOUR else f"{seconds // 60:.0f} min"
 
 
 @dataclass(frozen=True)
@@ -26,13 +39,11 @@ class Verdict:
     to_do: str = ""
 
 
-def together(verdicts: Iterable[Verdict]) -> Verdict:
+def together(verdicts: Sequence[Verdict]) -> Verdict:
     """Join verdicts: those that are wrong, or else all; each text once, and not too many."""
-    each = [*verdicts]
-    shown = [one for one in each if one.to_do] or each
-    seen, to_do = [*dict.fromkeys(one.seen for one in shown)], [*dict.fromkeys(one.to_do for one in shown)]
-    more = [f"and {len(seen) - SHOWN} more"] if len(seen) > SHOWN else []
-    return Verdict("; ".join(seen[:SHOWN] + more), " ".join(to_do[:SHOWN]))
+    shown = [each for each in verdicts if each.to_do] or verdicts or [Verdict("none")]
+    seen, to_do = [*dict.fromkeys(each.seen for each in shown)], [*dict.fromkeys(each.to_do for each in shown)]
+    return Verdict(listed(seen, "; "), " ".join(to_do[:SHOWN]))
 
 
 def stack(found: Answer | None, where: str) -> Verdict:
@@ -44,23 +55,16 @@ def stack(found: Answer | None, where: str) -> Verdict:
     return Verdict(f"{where}, {status}", "" if is_fine else "See its events: wait, or correct it and deploy again.")
 
 
-def version(deployed: str, ours: str) -> Verdict:
-    """Compare the deployed version with this tool's."""
-    to_do = "" if deployed == ours else "Install this tool from the version that is deployed."
-    return Verdict(f"{deployed} is deployed, this tool is {ours}", to_do)
-
-
-def function(configuration: Answer) -> Verdict:
+def function(configuration: Answer) -> Iterator[Verdict]:
     """Judge whether the function can start, and keeps INFO: above, Lambda drops metrics, which have no level."""
     states = [configuration["State"], f"update {configuration['LastUpdateStatus']}"]
     reasons = [configuration[name] for name in ("StateReason", "LastUpdateStatusReason") if configuration.get(name)]
     can_start = states == ["Active", "update Successful"]
-    found = [Verdict(", ".join(states + reasons), "" if can_start else "Wait if it is updated; else deploy again.")]
+    yield Verdict(", ".join(states + reasons), "" if can_start else "Wait if it is updated; else deploy again.")
     for name in ("ApplicationLogLevel", "SystemLogLevel"):
         level = configuration["LoggingConfig"].get(name)
         to_do = "" if level in {"INFO", "DEBUG", "TRACE"} else f"Set {name} to INFO, or metrics are lost."
-        found.append(Verdict(f"{name} {level}", to_do))
-    return together(found)
+        yield Verdict(f"{name} {level}", to_do)
 
 
 def sender(name: str, state: str, targets: Iterable[Answer], queue_name: str) -> Verdict:
@@ -72,22 +76,19 @@ def sender(name: str, state: str, targets: Iterable[Answer], queue_name: str) ->
     return Verdict(f"{name} is enabled")
 
 
-def queue(mapping: str, waiting: int, oldest_seconds: float) -> Verdict:
-    """Judge the state of the event source mapping, which `pause` disables, and the backlog."""
-    paused = "" if mapping == "Enabled" else "Log-ins are paused. Go on with: mx-token-rotator resume"
-    is_late = waiting >= BACKLOG or (waiting and oldest_seconds >= OLDEST_SECONDS)
-    late = Verdict(
-        f"{waiting} waiting, oldest {span(oldest_seconds)}", "Runs fail, or are too slow." if is_late else ""
-    )
-    return together([Verdict(f"event source mapping {mapping}", paused), late])
+def queue(waiting: int, ages: Sequence[float]) -> Verdict:
+    """Judge the backlog by the ages of its oldest message within an hour, newest first."""
+    oldest = ages[0] if waiting and ages else 0.0
+    to_do = "Runs fail, or are too slow." if oldest >= OLDEST_SECONDS else ""
+    return Verdict(f"{waiting} waiting, oldest {span(oldest)}", to_do)
 
 
-def runs(last: str | None, errors: Sequence[float], now: datetime) -> Verdict:
+def runs(last: str | None, errors: Sequence[float], now: datetime) -> Iterator[Verdict]:
     """Judge the time of the last outcome in the log, and the hour's invocations that ended without a result."""
     seen = f"the last one {span(age(last, now))} ago" if last else "none within a day"
-    late = Verdict(seen, "See the schedule, the queue and the function." if age(last, now) > HOUR else "")
+    yield Verdict(seen, SILENT if age(last, now) > HOUR else "")
     ended = "Look for errorType, or a status of timeout or error, in the function's log." if any(errors) else ""
-    return together([late, Verdict(f"{sum(errors):g} without a result within an hour", ended)])
+    yield Verdict(f"{sum(errors):g} without a result within an hour", ended)
 
 
 def credentials(described: Answer | None, name: str, region: str) -> Verdict:
@@ -102,72 +103,80 @@ def credentials(described: Answer | None, name: str, region: str) -> Verdict:
         return Verdict(f"{name} is a replica from {primary}", "Deploy the stack there, or promote the replica.")
     if not current:
         return Verdict(f"{name} was never filled", "Fill it with: mx-token-rotator set-credentials")
-    to_do = "Store the right ones with set-credentials, or try these again with refresh NAME."
-    return Verdict(f"{name} is REJECTED", to_do) if "REJECTED" in current[0] else Verdict("filled, not REJECTED")
+    if "REJECTED" in current[0]:
+        seen = f"the current version of {name} has the label REJECTED, so nothing logs in with it"
+        return Verdict(seen, "mx-token-rotator set-credentials, or refresh NAME to try it once more.")
+    return Verdict("filled, not REJECTED")
 
 
-def token(name: str, status: Status, now: datetime) -> Verdict:
-    """Judge a client ID's token by what the log and its labels say."""
-    if failure := status["failure"]:
-        seen = f"{name}: {failure['reason']} since {span(age(failure['logged_at'], now))}: {failure['error']}"
-        return Verdict(seen, f"{failure['remedy']} ({failure['who']})")
-    if not status["seconds_left"]:
-        what = "is not in the log" if status["seconds_left"] is None else "has expired"
-        return Verdict(f"{name}: the published token {what}", "Invoke the function without a payload.")
-    verified = {True: "verified", False: "refused", None: "not verified"}[status["verified"]]
+def token(name: str, lines: Sequence[Outcome], labels: Mapping[str, str], now: datetime) -> Verdict:
+    """Judge a token by its lines in the log, oldest first, and its labels."""
+    last: Outcome = lines[-1] if lines else {}
+    current = [each for each in lines if each.get("version_id") == labels.get("AWSCURRENT") and "expires_at" in each]
+    left = -age(current[-1]["expires_at"], now) if current else 0.0
+    checked, life = f"{span(age(last.get('logged_at'), now))} ago", f"expires in {span(left)}" if left > 0 else ""
+    if last.get("outcome") == "failed":
+        # The first failure of a series says why; later ones may say only that nobody logs in any more.
+        *_, first = takewhile(lambda each: each["reason"] == last["reason"], reversed(lines))
+        times = f"first {span(age(first['logged_at'], now))} ago, last {checked}"
+        seen = f"{first['reason']} ({times}): {first['error']}. Who must act: {first['who']}"
+        return Verdict(f"{seen}. The token of {name} {life or 'may have expired'}", first["remedy"])
+    if age(last.get("logged_at"), now) > HOUR:
+        return Verdict("not checked within the last hour", SILENT)
+    if not life:
+        what = "has expired" if current else "is not in the log"
+        return Verdict(f"the published token {what}", "Invoke the function without a payload.")
+    verified = {True: "verified", False: "refused", None: "not verified"}[current[-1].get("verified")]
     to_do = "The API refused it: check client_secret and VerifyPath." if verified == "refused" else ""
-    checked = f"{status['last_check']}, {span(age(status['checked_at'], now))} ago"
-    return Verdict(f"{name} {checked}, {verified}, {span(status['seconds_left'])} left", to_do)
+    replaced: Outcome = next((each for each in reversed(lines) if each["outcome"] == "refreshed"), {})
+    why = f", replaced {span(age(replaced['logged_at'], now))} ago ({replaced['reason']})" if replaced else ""
+    seen = f"version {labels['AWSCURRENT'][:8]} {life}, {verified}{why}"
+    return Verdict(f"{seen}, checked {checked} ({last['outcome']}: {last['reason']})", to_do)
 
 
-def orphans(names: Collection[str]) -> Verdict:
-    """Judge the client IDs whose secrets are there, and that no stack has any more."""
-    to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
-    return Verdict(f"no stack has {listed(sorted(names))}", to_do) if names else Verdict("none")
+def tokens(log: Sequence[Outcome], labels: Mapping[str, Mapping[str, str]], now: datetime) -> Iterator[Verdict]:
+    """Judge the tokens; those with the same remedy have one verdict, in the words of the first of them."""
+    groups: dict[str, dict[str, Verdict]] = {}
+    for name, own in labels.items():
+        # Without a client ID a line is about all of them, or a mistyped request.
+        lines = [each for each in log if each.get("client_id", name) == name and each["reason"] != "RequestInvalid"]
+        verdict = token(name, lines, own, now)
+        groups.setdefault(verdict.to_do or name, {})[name] = verdict
+    for those in groups.values():
+        first, *_ = those.values()
+        yield Verdict(f"{listed([*those])}: {first.seen}", first.to_do)
 
 
-def others(account: str, functions: Sequence[str]) -> Verdict:
-    """Judge the functions that have an account's secrets."""
-    to_do = "Remove a stack, or deploy it with another SecretPrefix." if len(functions) > 1 else ""
-    return Verdict(f"{account} belongs to {listed(functions)}", to_do)
+def alarms(found: Mapping[str, Answer | None], now: datetime) -> Iterator[Verdict]:
+    """Judge whether each alarm exists, is not in ALARM, and may tell somebody."""
+    for name, alarm in found.items():
+        if alarm is None:
+            yield Verdict(f"{name} is deleted", AGAIN)
+        elif not alarm["ActionsEnabled"]:
+            to_do = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm['AlarmName']}"
+            yield Verdict(f"the actions of {name} are disabled", to_do)
+        elif alarm["StateValue"] == "ALARM":
+            time = span(age(str(alarm["StateUpdatedTimestamp"]), now))
+            yield Verdict(f"{name} has been in ALARM for {time}", "Do what docs/operating.md says of this alarm.")
+        else:
+            yield Verdict(f"{name} is not in ALARM")
 
 
-def metrics(lives: Sequence[float]) -> Verdict:
-    """Judge whether CloudWatch took the metrics of the last hour out of the log."""
-    if lives:
-        return Verdict(f"at least {min(lives):.0f} percent of a lifetime was left within an hour")
-    to_do = "If there was a run, see the log level. The first metrics take some minutes."
-    return Verdict("CloudWatch has no TokenLifeRemaining of the last hour", to_do)
-
-
-def alarm(name: str, found: Answer | None) -> Verdict:
-    """Judge whether an alarm exists, is not in ALARM, and may tell somebody."""
-    if found is None:
-        return Verdict(f"{name} is deleted", AGAIN)
-    if not found["ActionsEnabled"]:
-        to_do = f"aws cloudwatch enable-alarm-actions --alarm-names {found['AlarmName']}"
-        return Verdict(f"the actions of {name} are disabled", to_do)
-    if found["StateValue"] == "ALARM":
-        return Verdict(f"{name} is in ALARM", "Do what docs/operating.md says of this alarm.")
-    return Verdict("none is in ALARM")
-
-
-def topic(attributes: Answer, key_policy: Answer | None, facts: Mapping[str, str]) -> Verdict:
+def topic(attributes: Answer, key_policy: Answer | None, facts: Mapping[str, str]) -> Iterator[Verdict]:
     """Judge whether a topic of the alarms lets CloudWatch publish, and somebody listens; it may have no key."""
     confirmed, pending = (int(attributes[f"Subscriptions{each}"]) for each in ("Confirmed", "Pending"))
-    name, found = attributes["TopicArn"].rpartition(":")[2], []
+    name = attributes["TopicArn"].rpartition(":")[2]
+    yield Verdict(f"CloudWatch may publish to {name}")
     if not allows(json.loads(attributes["Policy"]), "sns:Publish", {CLOUDWATCH, "*"}, facts):
-        to_do = f"Let {CLOUDWATCH} use sns:Publish in its policy."
-        found.append(Verdict(f"CloudWatch may not publish to {name}", to_do))
+        yield Verdict(f"CloudWatch may not publish to {name}", f"Let {CLOUDWATCH} use sns:Publish in its policy.")
     uses = ("kms:Decrypt", "kms:GenerateDataKey")
     if key_policy is not None and not all(allows(key_policy, each, {CLOUDWATCH}, facts) for each in uses):
         seen = f"CloudWatch may not use {attributes['KmsMasterKeyId']}, the key of {name}"
         to_do = f"Use a key of your own whose policy lets {CLOUDWATCH} use {uses[0]} and {uses[1]}*, or none."
-        found.append(Verdict(seen, to_do))
+        yield Verdict(seen, to_do)
     if pending or not confirmed:
         to_do = "Follow the link in the e-mail from AWS; if none came, subscribe somebody."
-        found.append(Verdict(f"{confirmed} subscriptions of {name} are confirmed, {pending} are not", to_do))
-    return together(found or [Verdict(f"CloudWatch may publish to {name}")])
+        yield Verdict(f"{confirmed} subscriptions of {name} are confirmed, {pending} are not", to_do)
 
 
 def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapping[str, str]) -> bool:
@@ -183,7 +192,7 @@ def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapp
     for statement in several(policy.get("Statement", [])):
         who, effect = statement.get("Principal", {}), statement["Effect"]
         named = {who} if isinstance(who, str) else {name for each in who.values() for name in several(each)}
-        patterns = [each.lower() for each in several(statement.get("Action", []))]
+        is_action = any(fnmatchcase(action.lower(), each.lower()) for each in several(statement.get("Action", [])))
         met = [
             any(fnmatchcase(facts[key.lower()], each) for each in several(values)) != ("Not" in operator)
             if key.lower() in facts
@@ -191,12 +200,12 @@ def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapp
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         ]
-        if named & {*principals} and any(fnmatchcase(action.lower(), each) for each in patterns) and all(met):
+        if named & {*principals} and is_action and all(met):
             effects.add(effect)
     return effects == {"Allow"}
 
 
-def parameters(chosen: Mapping[str, str], region: str) -> Verdict:
+def parameters(chosen: Mapping[str, str], region: str) -> Iterator[Verdict]:
     """Look for parameters that contradict each other."""
     is_set = {name for name, value in chosen.items() if value != "none"}
     due, verify = int(chosen["RefreshAtPercent"]), chosen["VerifyPath"]
@@ -211,5 +220,5 @@ def parameters(chosen: Mapping[str, str], region: str) -> Verdict:
         "ApiUrl is for VerifyPath, which is none": "ApiUrl" in is_set and verify == "none",
         f"{', '.join(elsewhere)} must be in {region}": bool(elsewhere),
     }
-    found = [Verdict(text, "Change the parameters.") for text, is_wrong in wrong.items() if is_wrong]
-    return together(found or [Verdict("no contradiction" if has_host and verify != "none" else "no token is verified")])
+    yield Verdict("no contradiction" if has_host and verify != "none" else "no token is verified")
+    yield from (Verdict(text, "Change the parameters.") for text, is_wrong in wrong.items() if is_wrong)
