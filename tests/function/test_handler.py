@@ -97,7 +97,7 @@ def test_a_failure_says_who_must_act_and_what_is_published(running: Deployment) 
         "error": "movieXchange (staging-auth.moviexchange.com) rejected the user name or password (HTTP 400, "
         "invalid_grant)",
         "who": "the owner of the credentials secret",
-        "remedy": "Store the right credentials, which are used at once, or send force to log in with these once more.",
+        "remedy": "Store the right credentials, which are used at once. To try the current ones once more, send force.",
     }
 
 

@@ -136,7 +136,7 @@ def test_first_credentials_that_are_rejected_are_blocked(account: Account) -> No
 
     assert account.said[-1] == (
         "The new credentials are current, but blocked: they were rejected, or are being tried at this moment.\n"
-        "What to do: look at the status in a minute. If they were rejected, run set-credentials with the right ones."
+        "What to do: look at the status in a minute, then perhaps run set-credentials again."
     )
 
 
@@ -206,7 +206,7 @@ def test_an_interruption_before_anything_is_stored_says_so(filled: Account, monk
     with pytest.raises(KeyboardInterrupt):
         filled.replace_credentials()
 
-    assert filled.said == [NOT_USED]
+    assert filled.said == ["Nothing was stored."]
 
 
 def test_if_nobody_knows_whether_the_credentials_are_current_the_message_says_so(

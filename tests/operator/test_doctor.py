@@ -181,6 +181,15 @@ def paused(examined: Examined) -> Iterator[None]:
 
 
 @contextmanager
+def concurrency_of_none(examined: Examined) -> Iterator[None]:
+    """Reserve no concurrency, which is how people stop a function in a hurry."""
+    function = {"FunctionName": examined.stack.name}
+    examined.client("lambda").put_function_concurrency(**function, ReservedConcurrentExecutions=0)
+    yield
+    examined.client("lambda").delete_function_concurrency(**function)
+
+
+@contextmanager
 def backlog(examined: Examined) -> Iterator[None]:
     """Leave a message in the queue for longer than runs take."""
     age = {"MetricName": "ApproximateAgeOfOldestMessage", "Value": 700.0}
@@ -212,6 +221,15 @@ def password_wrong(examined: Examined) -> Iterator[None]:
 def credentials_deleted(examined: Examined) -> Iterator[None]:
     """Mark the credentials for deletion."""
     secrets, name = examined.client("secretsmanager"), examined.stack.credentials_secret
+    secrets.delete_secret(SecretId=name)
+    yield
+    secrets.restore_secret(SecretId=name)
+
+
+@contextmanager
+def token_deleted(examined: Examined) -> Iterator[None]:
+    """Mark a token for deletion."""
+    secrets, name = examined.client("secretsmanager"), examined.stack.token_secret(WEBSITE)
     secrets.delete_secret(SecretId=name)
     yield
     secrets.restore_secret(SecretId=name)
@@ -329,10 +347,12 @@ def closed_topic(examined: Examined) -> Iterator[None]:
         (rule_off, "rules", "TokenRejected is DISABLED"),
         (rule_without_target, "rules", "CredentialsChanged does not send to the queue"),
         (paused, "log-ins", "paused: the event source mapping is Disabled"),
+        (concurrency_of_none, "log-ins", "reserved concurrency is 0"),
+        (token_deleted, "tokens", f"examined/staging/tokens/{WEBSITE} is marked for deletion"),
         (backlog, "queue", "1 waiting, oldest 11 min"),
         (password_wrong, "credentials", "examined/staging/credentials has the label REJECTED"),
         (password_wrong, "tokens", f"{WEBSITE}, {UPDATER}: CredentialsRejected"),
-        (credentials_deleted, "credentials", "examined/staging/credentials is to be deleted"),
+        (credentials_deleted, "credentials", "examined/staging/credentials is marked for deletion"),
         (orphaned, "orphans", "no stack has Removed"),
         (second_stack, "other stacks", "mx-token-rotator-examined, second"),
         (log_level, "function", "ApplicationLogLevel WARN"),
@@ -434,8 +454,16 @@ def test_alarms_without_a_topic_are_named(examined: Examined, monkeypatch: pytes
     ("code", "result", "to_do"),
     [
         ("AuthorizationError", UNKNOWN, "needs lambda:ListFunctions"),
-        ("ResourceNotFoundException", WRONG, "Remove the stack and deploy it again; its secrets stay."),
-        ("AWS.SimpleQueueService.NonExistentQueue", WRONG, "Remove the stack and deploy it again; its secrets stay."),
+        (
+            "ResourceNotFoundException",
+            WRONG,
+            "Remove the stack and deploy it again (docs/operating.md); its secrets stay.",
+        ),
+        (
+            "AWS.SimpleQueueService.NonExistentQueue",
+            WRONG,
+            "Remove the stack and deploy it again (docs/operating.md); its secrets stay.",
+        ),
         ("ThrottlingException", UNKNOWN, "Try again."),
     ],
 )
@@ -583,7 +611,8 @@ def test_the_exercise_names_each_effect_and_does_nothing_without_a_yes(
 def test_the_exercise_is_for_a_client_id_that_the_stack_has(run: Callable[..., Result]) -> None:
     """A report of another one would not arrive."""
     assert (
-        run("--exercise", "--name", "Wbe").stderr == f"Error: Wbe: the stack's client IDs are {WEBSITE}, {UPDATER}.\n"
+        run("--exercise", "--name", "Wbe").stderr
+        == f"Error: Wbe: the names of the client IDs are {WEBSITE}, {UPDATER}.\n"
     )
 
 

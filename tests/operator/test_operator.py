@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -20,14 +21,14 @@ from mx_token_rotator_operator.__main__ import AwsFailed, main
 from mx_token_rotator_operator.stack import DeployedStack
 from tests.function.leaks import leaks
 from tools.local.aws import KEY, PROJECT, LocalAws
-from tools.local.faults import oauth_error
+from tools.local.faults import down, oauth_error
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
 
 NAME = "mx-token-rotator-operated"
 OPERATING = PROJECT / "docs" / "operating.md"
 
-LOG_IN = "What to do: log in to AWS, or name another --profile or --region."
+LOG_IN = "What to do: log in to AWS, or name the --profile and the --region."
 NAME_IT = "What to do: name it with --stack, --region or --profile."
 
 Run = Callable[..., Result]
@@ -240,9 +241,10 @@ def test_a_refresh_in_json_is_the_outcome(stack: Stack, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_refresh_that_fails_says_who_must_act(run: Run) -> None:
+def test_a_refresh_that_fails_says_who_must_act(account_at_mx: MovieXchangeStandIn, run: Run) -> None:
     """In the function's own words, on three lines, and without a traceback."""
-    result = run("refresh", "Wbe")
+    account_at_mx.token_fault = down()
+    result = run("refresh", WEBSITE)
     lines = [line.partition(": ")[0] for line in result.stderr.splitlines()]
 
     assert (result.exit_code, result.stdout, lines) == (1, "", ["Error", "Who must act", "What to do"])
@@ -254,7 +256,7 @@ def test_a_refresh_by_the_stored_refresh_token_is_no_success(run: Run, monkeypat
     monkeypatch.setattr(DeployedStack, "invoke", lambda *_, **__: [outcome])
     result = run("refresh", WEBSITE)
 
-    assert (result.exit_code, "put the right ones into operated/staging/credentials" in result.stderr) == (1, True)
+    assert (result.exit_code, "put the right ones in with set-credentials" in result.stderr) == (1, True)
 
 
 def test_a_check_of_good_credentials_says_so(stack: Stack, run: Run) -> None:
@@ -283,7 +285,7 @@ def test_empty_credentials_are_not_checked(run: Run, monkeypatch: pytest.MonkeyP
 
     assert (result.exit_code, result.stderr) == (
         1,
-        "Error: The secret operated/staging/credentials is still empty.\nWhat to do: fill it with set-credentials.\n",
+        "Error: The secret operated/staging/credentials is still empty.\nWhat to do: run set-credentials.\n",
     )
 
 
@@ -406,18 +408,35 @@ def test_no_credentials_are_printed(stack: Stack, account_at_mx: MovieXchangeSta
     assert leaks(result.output, [credentials["password"], credentials["client_secret"], *tokens]) == []
 
 
-def test_a_call_that_aws_refuses_is_reported_by_its_error_code(
+def test_credentials_that_are_marked_for_deletion_are_named_with_what_restores_them(
     stack: Stack, account_at_mx: MovieXchangeStandIn, run: Run
 ) -> None:
-    """AWS's message may repeat what was sent."""
+    """Nothing can be stored there."""
     secrets = stack.client("secretsmanager")
     secrets.delete_secret(SecretId=stack.credentials_secret)
     result = run("set-credentials", answers=typed(account_at_mx.credentials()))
     secrets.restore_secret(SecretId=stack.credentials_secret)
 
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+    assert (result.exit_code, result.stderr.splitlines()[-2:]) == (
+        1,
+        [
+            f"Error: The secret {stack.credentials_secret} is marked for deletion.",
+            f"What to do: aws secretsmanager restore-secret --secret-id {stack.credentials_secret}",
+        ],
+    )
+
+
+def test_a_call_that_aws_refuses_is_reported_by_its_error_code(
+    stack: Stack, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's message may repeat what was sent."""
+    refused = ClientError({"Error": {"Code": "ThrottlingException", "Message": "canary"}}, "ListSecrets")
+    monkeypatch.setattr("mx_token_rotator_operator.removal.orphans", Mock(side_effect=refused))
+    result = run("remove-token", "--orphans")
+
+    assert (result.exit_code, result.stderr) == (
         3,
-        f"Error: PutSecretValue failed for the stack {stack.name} in eu-west-1: InvalidRequestException",
+        f"Error: ListSecrets failed for the stack {stack.name} in eu-west-1: ThrottlingException\n",
     )
 
 
@@ -448,7 +467,7 @@ def test_one_policy_may_be_for_several_tokens(run: Run) -> None:
 @pytest.mark.usefixtures("stack")
 def test_there_is_no_policy_for_a_name_that_the_stack_does_not_have(run: Run) -> None:
     """The message lists those that it has."""
-    message = f"Error: Wbe: the stack's client IDs are {WEBSITE}, {UPDATER}.\n"
+    message = f"Error: Wbe: the names of the client IDs are {WEBSITE}, {UPDATER}.\n"
 
     assert run("reader-policy", "Wbe", WEBSITE).stderr == message
 

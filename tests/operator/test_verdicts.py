@@ -28,6 +28,7 @@ DEFAULT = {
 }
 USE_KEY = {"Effect": "Allow", "Principal": SERVICE, "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*"}
 PARAMETERS = {
+    "ClientIds": "_Website,Web:Foo Tickets (Web)",
     "Environment": "staging",
     "RefreshAtPercent": "50",
     "AlarmBelowPercent": "25",
@@ -161,11 +162,6 @@ def test_nothing_is_to_do_where_all_is_well(verdict: Verdict) -> None:
             "replica from us-east-1",
             "Deploy the stack there",
         ),
-        (
-            verdicts.credentials(secret("AWSCURRENT", DeletedDate=NOON), "a", REGION),
-            "to be deleted",
-            "restore-secret --secret-id a$",
-        ),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_do(verdict: Verdict, seen: str, to_do: str) -> None:
@@ -217,8 +213,7 @@ def test_a_topic_that_tells_nobody_is_named(verdict: Verdict, seen: str) -> None
         ({"AlarmBelowPercent": "50"}, "AlarmBelowPercent must be less than 50"),
         ({"RefreshAtPercent": "70", "AlarmBelowPercent": "30"}, "AlarmBelowPercent must be less than 30"),
         ({"MinTokenAgeSeconds": "21600"}, "with MinTokenAgeSeconds no report ever counts"),
-        ({"SubnetIds": "subnet-1"}, "SubnetIds and SecurityGroupIds need each other"),
-        ({"SecurityGroupIds": "sg-1", "SubnetIds": "none"}, "SubnetIds and SecurityGroupIds need each other"),
+        ({"ClientIds": "_Website, Web:Foo Tickets (Web),Web"}, "ClientIds has a name twice"),
         ({"VerifyPath": "/users", "Environment": "sandbox"}, "VerifyPath needs ApiUrl"),
         ({"VerifyPath": "none", "ApiUrl": "https://api.example.com"}, "ApiUrl is for VerifyPath, which is none"),
         ({"KmsKeyArn": f"arn:aws:kms:us-east-1:{ID}:key/1"}, "KmsKeyArn must be in eu-west-1"),

@@ -46,7 +46,7 @@ class CredentialsRejected(RotatorError):
     """The token service rejected the user name or the password; of the kind `client ID`, that client ID alone."""
 
     who = "the owner of the credentials secret"
-    remedy = "Store the right credentials, which are used at once, or send force to log in with these once more."
+    remedy = "Store the right credentials, which are used at once. To try the current ones once more, send force."
 
 
 class TokenRefused(RotatorError):

@@ -21,9 +21,9 @@ EXIT_CODES = "Exit codes: 0 done; 1 something is wrong, and the output says what
 PAUSED = """\
 Paused: no log-in starts by itself; refresh, check and set-credentials still log in. A run ends within a minute.
 Applications notice nothing until their tokens expire. The alarm TokenLifeLow rings within about an hour.
-Reports wait for 15 minutes at most. To go on: mx-token-rotator resume"""
+Reports wait for 15 minutes at most. To go on, run resume for this stack."""
 STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
-ACCESS = "What to do: log in to AWS, or name another --profile or --region."
+ACCESS = "What to do: log in to AWS, or name the --profile and the --region."
 Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words
 
 
@@ -96,12 +96,11 @@ def status(stack: DeployedStack) -> Shown:
 def refresh(stack: DeployedStack, name: str) -> Shown:
     """Replace NAME's token, whatever its age."""
     (outcome,) = stack.invoke(client_id=name, force=True)
-    verified = "verified" if outcome["verified"] else "not verified"
-    token = f"The token is {verified}, and expires at {outcome['expires_at']}."
+    token = f"The token is {'' if outcome['verified'] else 'not '}verified, and expires at {outcome['expires_at']}."
     done = f"{name}: {outcome['outcome']} ({outcome['reason']}). {token}"
     if "refresh token" in outcome["reason"]:
         wrong = f"{done}\nThe credentials do not work; the stored refresh token was used in their place."
-        raise RotatorFailed(wrong, f"put the right ones into {stack.credentials_secret} with set-credentials.")
+        raise RotatorFailed(wrong, "put the right ones in with set-credentials, for this stack.")
     return outcome, done
 
 
@@ -111,7 +110,7 @@ def check(stack: DeployedStack, name: str) -> Shown:
     """Try the current credentials. Logs in for NAME, publishes nothing, and says what is wrong."""
     version = stack.labels(stack.credentials_secret).get(credentials.CURRENT)
     if version is None:
-        raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", "fill it with set-credentials.")
+        raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", "run set-credentials.")
     (outcome,) = stack.invoke(client_id=name, credentials_version=version)
     then = {"refreshed": "Its log-in ended the older token, so it was replaced.", "kept": "Nothing was published."}
     return outcome, f"{name}: movieXchange accepts the credentials. {then[outcome['outcome']]}"
@@ -141,8 +140,7 @@ def set_credentials(stack: DeployedStack, file: BinaryIO | None) -> Shown:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def reader_policy(stack: DeployedStack, names: tuple[str, ...]) -> Shown:
     """Print the IAM policy for reading the token of each NAME."""
-    if unknown := [name for name in names if name not in stack.names]:
-        raise RotatorFailed(f"{', '.join(unknown)}: the stack's client IDs are {', '.join(stack.names)}.")
+    stack.require(*names)
     _, partition, _, region, account_id, *_ = stack.function["FunctionArn"].split(":")
     key = None if stack.variables["KMS_KEY_ARN"] == "none" else stack.variables["KMS_KEY_ARN"]
     document = policy.reader_policy(stack.account, names, region, account_id, key, partition=partition)
@@ -164,8 +162,7 @@ def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, accou
         if name in removal.names_in_use(stack, account):
             raise RotatorFailed(f"{name} is still in use.", "first remove it from the parameter ClientIds.")
         raise RotatorFailed(f"There is no secret {account}/tokens/{name} with our tag, or it is to be deleted already.")
-    described = {each: stack.call("secretsmanager", "describe_secret", SecretId=each) for each in orphaned}
-    plan = {secret: [each["Region"] for each in of.get("ReplicationStatus", [])] for secret, of in described.items()}
+    plan = {each: [of["Region"] for of in (stack.secret(each) or {}).get("ReplicationStatus", [])] for each in orphaned}
     for secret, regions in plan.items():
         at_once = f", and its replicas in {', '.join(regions)} at once" if regions else ""
         click.echo(f"{secret} will be deleted in seven days{at_once}.", err=True)
@@ -197,8 +194,7 @@ def resume(stack: DeployedStack) -> Shown:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bool) -> Shown:
     """Check that the stack works, without a change. Exit code 3 if something could not be looked at."""
-    if name and name not in stack.names:
-        raise RotatorFailed(f"{name}: the stack's client IDs are {', '.join(stack.names)}.")
+    stack.require(name)
     findings: Iterable[checks.Finding] = checks.Doctor(stack, datetime.now(UTC)).findings()
     if is_exercise:
         steps = exercise.Exercise(stack, name or stack.names[0], partial(datetime.now, UTC), sleep)

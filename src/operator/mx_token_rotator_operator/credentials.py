@@ -64,13 +64,13 @@ def _trouble(name: str, value: object) -> str:
 def replace(stack: DeployedStack, text: str, report: Callable[[str], None], sleep: Callable[[float], None]) -> None:
     """Try credentials, make them the current ones, and wait until every token comes from them.
 
-    However this ends, `report` says whether they are current. Only a secret's first value is current before it is
-    tried: Secrets Manager gives it that label whatever label is asked for.
+    However this ends, `report` says whether they are current. Secrets Manager makes a secret's first value so untried.
     """
-    version = str(uuid4())
+    version, is_stored = str(uuid4()), False
     try:
         old = {each.get(CURRENT) for each in stack.token_labels().values()}
         current = stack.labels(stack.credentials_secret).get(CURRENT)
+        is_stored = True  # perhaps, from now on
         stored: dict[str, Any] = {"SecretString": text, "VersionStages": [CANDIDATE], "ClientRequestToken": version}
         stack.call("secretsmanager", "put_secret_value", SecretId=stack.credentials_secret, **stored)
         if current:
@@ -86,14 +86,13 @@ def replace(stack: DeployedStack, text: str, report: Callable[[str], None], slee
                 stack.invoke(client_id=stack.names[0], credentials_version=version)  # a trial says why
             raise
     except BaseException:
-        report(_settle(stack, version))
+        report(_settle(stack, version) if is_stored else "Nothing was stored.")
         raise
 
 
 def _move(stack: DeployedStack, label: str, *, of: str, to: str | None = None) -> None:
-    moved: dict[str, Any] = {"RemoveFromVersionId": of} | ({"MoveToVersionId": to} if to else {})
-    secret = stack.credentials_secret
-    stack.call("secretsmanager", "update_secret_version_stage", SecretId=secret, VersionStage=label, **moved)
+    moved: dict[str, Any] = {"RemoveFromVersionId": of, "VersionStage": label} | ({"MoveToVersionId": to} if to else {})
+    stack.call("secretsmanager", "update_secret_version_stage", SecretId=stack.credentials_secret, **moved)
 
 
 def _wait_for_tokens(stack: DeployedStack, old: set[str | None], sleep: Callable[[float], None]) -> None:
@@ -118,7 +117,5 @@ def _settle(stack: DeployedStack, version: str) -> str:
         return "The new credentials are not used. The current ones stay as they were."
     if labels.get("REJECTED") != version:
         return "The new credentials are current. The next scheduled run goes on with them."
-    return (
-        "The new credentials are current, but blocked: they were rejected, or are being tried at this moment.\n"
-        "What to do: look at the status in a minute. If they were rejected, run set-credentials with the right ones."
-    )
+    blocked = "The new credentials are current, but blocked: they were rejected, or are being tried at this moment."
+    return f"{blocked}\nWhat to do: look at the status in a minute, then perhaps run set-credentials again."

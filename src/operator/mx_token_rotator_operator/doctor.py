@@ -9,13 +9,14 @@ from functools import cached_property
 from textwrap import fill
 from typing import Any
 
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from mx_token_rotator_operator import __version__, removal, verdicts
-from mx_token_rotator_operator.stack import MISSING, YOURS, DeployedStack, Outcome, RotatorFailed, listed
-from mx_token_rotator_operator.verdicts import Answer, Verdict
+from mx_token_rotator_operator.stack import MISSING, YOURS, Answer, DeployedStack, Outcome, RotatorFailed, listed
+from mx_token_rotator_operator.verdicts import Verdict
 
 OK, WRONG, UNKNOWN = "ok", "wrong", "could not look"
+RESERVED = "ReservedConcurrentExecutions"
 HOUR = timedelta(hours=1)
 ALARMS = ("TokenLifeLow", "ActionRequired", "RefreshFailing", "FunctionBroken")
 STATUS = ("stack", "log-ins", "credentials", "tokens", "alarms")  # the checks of the command status
@@ -58,7 +59,8 @@ def look_at(check: str, look: Check, *, apart: bool = False) -> Iterator[Finding
     except (NoCredentialsError, NoRegionError):
         raise
     except Exception as error:  # noqa: BLE001  an odd answer must not hide the other checks
-        yield Finding(check, UNKNOWN, f"{type(error).__name__}: {error}", "See whether the versions are the same.")
+        to_do = "Check the network." if isinstance(error, BotoCoreError) else "See whether the versions are the same."
+        yield Finding(check, UNKNOWN, f"{type(error).__name__}: {error}", to_do)
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,11 @@ class Doctor:
 
     def _log_ins(self) -> Iterator[Verdict]:
         state = self.stack.mapping_state()
-        to_do = "" if state == "Enabled" else "Go on with: mx-token-rotator resume"
+        to_do = "" if state == "Enabled" else "Go on with resume, for this stack."
         yield Verdict(f"paused: the event source mapping is {state}" if to_do else "not paused", to_do)
+        if self.stack.call("lambda", "get_function_concurrency", FunctionName=self.stack.name).get(RESERVED) == 0:
+            to_do = f"aws lambda delete-function-concurrency --function-name {self.stack.name}"
+            yield Verdict("reserved concurrency is 0", to_do)
 
     def _queue(self) -> Iterator[Verdict]:
         url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
@@ -154,12 +159,11 @@ class Doctor:
 
     def _credentials(self) -> Iterator[Verdict]:
         name = self.stack.credentials_secret
-        found = self.stack.call("secretsmanager", "describe_secret", or_none=True, SecretId=name)
-        yield verdicts.credentials(found, name, self.stack.session.region_name)
+        yield verdicts.credentials(self.stack.secret(name), name, self.stack.session.region_name)
 
     def _orphans(self) -> Iterator[Verdict]:
         names = sorted({*removal.orphans(self.stack, self.stack.account).values()})
-        to_do = "Delete their secrets with: mx-token-rotator remove-token --orphans"
+        to_do = "Delete their secrets with remove-token --orphans, for this stack."
         yield Verdict(f"no stack has {listed(names)}", to_do) if names else Verdict("none")
 
     def _others(self) -> Iterator[Verdict]:

@@ -23,11 +23,9 @@ def reader_policy(  # noqa: PLR0913  the parts of its ARNs
         # A call puts a batch of events: every one must be such a report. ForAllValues is also true of a missing key.
         "Condition": {"ForAllValues:StringEquals": event, "Null": dict.fromkeys(event, "false")},
     }
-    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-    via, context = f"secretsmanager.{region}.{domain}", {"kms:EncryptionContext:SecretARN": secrets}
-    condition = {"StringEquals": {"kms:ViaService": via}, "StringLike": context}
+    via = f"secretsmanager.{region}.amazonaws.com{'.cn' * (partition == 'aws-cn')}"
+    condition = {"StringEquals": {"kms:ViaService": via}, "StringLike": {"kms:EncryptionContext:SecretARN": secrets}}
     decrypt = {"Action": "kms:Decrypt", "Resource": kms_key, "Condition": condition}
-    kms = {"DecryptToken": decrypt} if kms_key else {}
-    statements: dict[str, Any] = {"ReadToken": read, "ReportTokenRejected": report, **kms}
-    written = [{"Sid": sid, "Effect": "Allow", **statement} for sid, statement in statements.items()]
+    statements: dict[str, Any] = {"ReadToken": read, "ReportTokenRejected": report, "DecryptToken": kms_key and decrypt}
+    written = [{"Sid": sid, "Effect": "Allow", **statement} for sid, statement in statements.items() if statement]
     return {"Version": "2012-10-17", "Statement": written}

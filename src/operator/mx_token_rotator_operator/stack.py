@@ -19,7 +19,8 @@ OUTCOMES = '{ $.outcome = "refreshed" || $.outcome = "kept" || $.outcome = "fail
 SHOWN = 4  # names in a message; the others are counted
 MISSING = re.compile("NotFound|NonExistent|ValidationError")  # the last is CloudFormation's for a stack
 YOURS = re.compile("ExpiredToken|InvalidClientTokenId|UnrecognizedClient")  # of whoever runs the tool
-Outcome = Mapping[str, Any]
+Answer = Mapping[str, Any]
+Outcome = Answer
 
 
 class RotatorFailed(click.ClickException):
@@ -104,6 +105,11 @@ class DeployedStack:
         """The names of the stack's client IDs, in the order of its parameter ClientIds."""
         return client_names(self.variables["CLIENT_IDS"])
 
+    def require(self, *names: str | bool | None) -> None:
+        """Raise RotatorFailed if one of these is not a client ID's name."""
+        if unknown := [str(name) for name in names if name and name not in self.names]:
+            raise RotatorFailed(f"{', '.join(unknown)}: the names of the client IDs are {', '.join(self.names)}.")
+
     @cached_property
     def resources(self) -> dict[str, str]:
         """The physical id of each resource by its logical id."""
@@ -124,10 +130,17 @@ class DeployedStack:
         found = {each["FunctionName"]: each.get("Environment", {}).get("Variables", {}) for each in functions}
         return {name: each for name, each in found.items() if each.get("ACCOUNT") == account}
 
+    def secret(self, name: str) -> Answer | None:
+        """Return what Secrets Manager says of a secret, None if there is none."""
+        found: Answer | None = self.call("secretsmanager", "describe_secret", or_none=True, SecretId=name)
+        if found and "DeletedDate" in found:
+            keep = f"aws secretsmanager restore-secret --secret-id {name}"
+            raise RotatorFailed(f"The secret {name} is marked for deletion.", keep)
+        return found
+
     def labels(self, secret: str) -> dict[str, str]:
         """Return the version that has each label; none where the secret is empty, or was not created yet."""
-        described = self.call("secretsmanager", "describe_secret", or_none=True, SecretId=secret) or {}
-        versions = described.get("VersionIdsToStages", {})
+        versions = (self.secret(secret) or {}).get("VersionIdsToStages", {})
         return {label: version for version, labels in versions.items() for label in labels}
 
     def token_labels(self) -> dict[str, dict[str, str]]:
@@ -136,6 +149,7 @@ class DeployedStack:
 
     def invoke(self, **request: str | bool) -> list[Outcome]:
         """Invoke the function, and return the outcomes, none of which is a failure."""
+        self.require(request.get("client_id"))
         answer = self.call("lambda", "invoke", FunctionName=self.name, Payload=json.dumps(request))
         document = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):

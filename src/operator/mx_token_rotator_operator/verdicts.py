@@ -8,17 +8,16 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import Any
 
-from mx_token_rotator_operator.stack import SHOWN, Outcome, listed
+from mx_token_rotator_operator.stack import SHOWN, Answer, Outcome, client_names, listed
 
 ANOTHER_STACK = "Name another one with --stack, --region or --profile."
-AGAIN = "Remove the stack and deploy it again; its secrets stay."
-SILENT = "See the schedule, the queue and the function, as mx-token-rotator doctor does."
+AGAIN = "Remove the stack and deploy it again (docs/operating.md); its secrets stay."
+SILENT = "See the schedule, the queue and the function, as doctor does."
 TELL = "Deploy with AlarmEmail or AlarmTopicArn, or have a rule tell a chat (docs/security.md, Alarms in chat)."
 CLOUDWATCH = "cloudwatch.amazonaws.com"
 OLDEST_SECONDS = 600  # a message is kept for 15 minutes, and a run takes up to one
 HOUR = 3600.0  # seconds
 TOKEN_SECONDS = 43_200  # the lifetime of movieXchange's tokens
-Answer = Mapping[str, Any]
 
 
 def age(time: str | None, now: datetime) -> float:
@@ -60,7 +59,7 @@ def function(configuration: Answer) -> Iterator[Verdict]:
     states = [configuration["State"], f"update {configuration['LastUpdateStatus']}"]
     reasons = [configuration[name] for name in ("StateReason", "LastUpdateStatusReason") if configuration.get(name)]
     can_start = states == ["Active", "update Successful"]
-    yield Verdict(", ".join(states + reasons), "" if can_start else "Wait if it is updated; else deploy again.")
+    yield Verdict(", ".join(states + reasons), "" if can_start else "Wait for its update to end, or deploy again.")
     for name in ("ApplicationLogLevel", "SystemLogLevel"):
         level = configuration["LoggingConfig"].get(name)
         to_do = "" if level in {"INFO", "DEBUG", "TRACE"} else f"Set {name} to INFO, or metrics are lost."
@@ -97,15 +96,13 @@ def credentials(described: Answer | None, name: str, region: str) -> Verdict:
         return Verdict(f"there is no secret {name}", "Create it, or deploy with CreateCredentials at true.")
     primary = described.get("PrimaryRegion", region)
     current = [each for each in described.get("VersionIdsToStages", {}).values() if "AWSCURRENT" in each]
-    if "DeletedDate" in described:
-        return Verdict(f"{name} is to be deleted", f"aws secretsmanager restore-secret --secret-id {name}")
     if primary != region:
         return Verdict(f"{name} is a replica from {primary}", "Deploy the stack there, or promote the replica.")
     if not current:
-        return Verdict(f"{name} was never filled", "Fill it with: mx-token-rotator set-credentials")
+        return Verdict(f"{name} was never filled", "Fill it with set-credentials, for this stack.")
     if "REJECTED" in current[0]:
         seen = f"the current version of {name} has the label REJECTED, so nothing logs in with it"
-        return Verdict(seen, "mx-token-rotator set-credentials, or refresh NAME to try it once more.")
+        return Verdict(seen, "Run set-credentials, or refresh NAME to try it once more, for this stack.")
     return Verdict("filled, not REJECTED")
 
 
@@ -157,7 +154,7 @@ def alarms(found: Mapping[str, Answer | None], now: datetime) -> Iterator[Verdic
             yield Verdict(f"the actions of {name} are disabled", to_do)
         elif alarm["StateValue"] == "ALARM":
             time = span(age(str(alarm["StateUpdatedTimestamp"]), now))
-            yield Verdict(f"{name} has been in ALARM for {time}", "Do what docs/operating.md says of this alarm.")
+            yield Verdict(f"{name} has been in ALARM for {time}", f"See docs/operating.md#alarm-{name.lower()}")
         else:
             yield Verdict(f"{name} is not in ALARM")
 
@@ -180,10 +177,7 @@ def topic(attributes: Answer, key_policy: Answer | None, facts: Mapping[str, str
 
 
 def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapping[str, str]) -> bool:
-    """Tell whether a resource's policy allows an action to one of these principals.
-
-    `facts` are condition keys in lower case. A condition on another key counts as met by an Allow, not by a Deny.
-    """
+    """Tell whether a policy allows an action to one of these principals; `facts` are condition keys in lower case."""
 
     def several(one_or_more: Any) -> list[Any]:  # noqa: ANN401  IAM's JSON has either
         return one_or_more if isinstance(one_or_more, list) else [one_or_more]
@@ -193,6 +187,7 @@ def allows(policy: Answer, action: str, principals: Collection[str], facts: Mapp
         who, effect = statement.get("Principal", {}), statement["Effect"]
         named = {who} if isinstance(who, str) else {name for each in who.values() for name in several(each)}
         is_action = any(fnmatchcase(action.lower(), each.lower()) for each in several(statement.get("Action", [])))
+        # A condition on a key that is not a fact counts as met by an Allow, not by a Deny.
         met = [
             any(fnmatchcase(facts[key.lower()], each) for each in several(values)) != ("Not" in operator)
             if key.lower() in facts
@@ -213,9 +208,9 @@ def parameters(chosen: Mapping[str, str], region: str) -> Iterator[Verdict]:
     elsewhere = sorted(name for name in arns if chosen[name].split(":")[3] != region)
     has_host = "ApiUrl" in is_set or chosen["Environment"] != "sandbox"
     wrong = {
+        "ClientIds has a name twice": len({*(names := client_names(chosen["ClientIds"]))}) < len(names),
         f"AlarmBelowPercent must be less than {100 - due}": int(chosen["AlarmBelowPercent"]) >= 100 - due,
         "with MinTokenAgeSeconds no report ever counts": int(chosen["MinTokenAgeSeconds"]) >= TOKEN_SECONDS * due / 100,
-        "SubnetIds and SecurityGroupIds need each other": len(is_set & {"SubnetIds", "SecurityGroupIds"}) == 1,
         "VerifyPath needs ApiUrl": verify.startswith("/") and not has_host,
         "ApiUrl is for VerifyPath, which is none": "ApiUrl" in is_set and verify == "none",
         f"{', '.join(elsewhere)} must be in {region}": bool(elsewhere),
