@@ -27,6 +27,7 @@ NOT_ON_MINISTACK = {
     "metrics": "it takes no metrics out of logs",
     "topics": "nobody is told of alarms there, because it records no action of an alarm, for which doctor would wait",
     "alarm": "the same",
+    "alarms": "an error of any function there rings the alarms of all stacks",
 }
 """The checks of doctor that MiniStack cannot pass, and why."""
 UNTIL_ALARMS_END = 2700.0  # the first scheduled run finds no credentials, so that ActionRequired rings for half an hour

@@ -24,7 +24,7 @@ from mx_token_rotator_operator.doctor import OK, UNKNOWN, WRONG, Doctor, Finding
 from mx_token_rotator_operator.exercise import STEPS, Exercise
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
 from mx_token_rotator_operator.verdicts import Verdict
-from tools.local.aws import KEY, PROJECT, REGION, LocalAws
+from tools.local.aws import KEY, PROJECT, REGION, LocalAws, local_aws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
 
@@ -103,6 +103,13 @@ class Examined:
         dimensions = [{"Name": "Account", "Value": line["Account"]}]
         metric = {"MetricName": "TokenLifeRemaining", "Value": line["TokenLifeRemaining"][0], "Dimensions": dimensions}
         self.client("cloudwatch").put_metric_data(Namespace="MovieXchange", MetricData=[metric])
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """Run MiniStack for this file alone: there, an error of any function rings the alarms of all stacks."""
+    with local_aws() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
