@@ -30,9 +30,10 @@ $(1)/made-from.json: requirements/$(2)/package-lock.json .venv/made-from.txt
 endef
 $(eval $(call node_environment,.node,node))
 $(eval $(call node_environment,.node-cdk,cdk))
+$(eval $(call node_environment,.node-reading,reading))
 
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
-scanners: .venv-checkov/made-from.txt .node/made-from.json .node-cdk/made-from.json
+scanners: .venv-checkov/made-from.txt .node/made-from.json .node-cdk/made-from.json .node-reading/made-from.json
 
 # Builds dist/function.zip for `sam deploy`, with Python 3.11 and pip alone: the same bytes from the same commit.
 package:
@@ -113,6 +114,7 @@ lock: .venv/made-from.txt
 	$(LOCK) --group audit --output-file requirements/audit.txt
 	$(NPM) update --package-lock-only --prefix requirements/node
 	$(NPM) update --package-lock-only --prefix requirements/cdk
+	$(NPM) update --package-lock-only --prefix requirements/reading
 
 clean:
-	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .venv-audit .node .node-cdk .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .venv-audit .node .node-cdk .node-reading .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

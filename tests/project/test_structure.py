@@ -183,7 +183,7 @@ def test_a_requirements_file_has_hashes_and_no_address(file: str) -> None:
     assert [line for line in lines if not re.match(r"[\w.-]+==\S+( ;.*)?$|--hash=sha256:[0-9a-f]{64}$", line)] == []
 
 
-@pytest.mark.parametrize("folder", ["node", "cdk"])
+@pytest.mark.parametrize("folder", ["node", "cdk", "reading"])
 def test_the_npm_packages_have_hashes_and_no_address(folder: str) -> None:
     """Each package of the lock file has its integrity, or is in the bundle of one that has."""
     lock = json.loads((PROJECT / "requirements" / folder / "package-lock.json").read_text())

@@ -16,7 +16,8 @@ import pytest
 import requests
 import trustme
 
-from moviexchange_auth import MovieXchangeAuth
+from moviexchange_auth import TokenSource
+from moviexchange_auth.requests import MovieXchangeAuth
 from tools.local.aws import PROJECT, LocalAws
 from tools.local.faults import down
 from tools.local.mx import CHAINS_PATH, SITES_PATH, MovieXchangeStandIn
@@ -155,7 +156,8 @@ def test_an_application_with_our_reader_recovers_by_itself(
     account_at_mx.revoke(stack.published(WEBSITE)["access_token"])
     with requests.Session() as application:
         application.trust_env, application.verify = False, bundle
-        application.auth = MovieXchangeAuth(stack.token_secret(WEBSITE), api_hosts=[host], session=stack.aws.session)
+        source = TokenSource(stack.token_secret(WEBSITE), client=stack.aws.session)
+        application.auth = MovieXchangeAuth(source, api_hosts=host)
         first = application.get(f"https://{host}{CHAINS_PATH}", timeout=10).status_code
         eventually(lambda: application.get(f"https://{host}{CHAINS_PATH}", timeout=10).ok, within=30)
 
