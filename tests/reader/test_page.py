@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mx_token_rotator_operator.stack import reader_policy
+from mx_token_rotator_operator.policy import reader_policy
 from tests.reader.recipes import FOLDER, PAGE, block
 from tools.local.aws import REGION
 from tools.local.iam import Principal, Request, Resource, decide
@@ -81,7 +81,7 @@ def test_the_policy_on_the_page_is_the_one_that_the_operators_tool_prints() -> N
     """With its own samples for the account and the Region."""
     shown = replaced(block("Let an application read its token", "json"))
 
-    assert shown == reader_policy("moviexchange/staging", WEBSITE, REGION, ACCOUNT_ID, None)
+    assert shown == reader_policy("moviexchange/staging", [WEBSITE], REGION, ACCOUNT_ID, None)
 
 
 def secret(name: str) -> Resource:
@@ -127,7 +127,7 @@ def requests() -> dict[str, Request]:
     }
 
 
-POLICY = reader_policy("moviexchange/staging", WEBSITE, REGION, ACCOUNT_ID, KEY)
+POLICY = reader_policy("moviexchange/staging", [WEBSITE], REGION, ACCOUNT_ID, KEY)
 ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
