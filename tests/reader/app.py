@@ -6,7 +6,9 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import boto3
@@ -50,22 +52,26 @@ class App:
     session: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
-        """Make the secret, still empty, and watch the calls."""
-        self.arn = self.aws.client("secretsmanager").create_secret(Name=SECRET)["ARN"]
+        """Make the secret, still empty, watch the calls, and give the package both clocks."""
+        clocks = SimpleNamespace(time=self.clock, monotonic=lambda: self.monotonic)
+        self.clocks = patch.object(moviexchange_auth, "time", clocks)
+        self.clocks.start()
+        self.secrets = self.aws.client("secretsmanager")  # not watched
+        self.arn = self.secrets.create_secret(Name=SECRET)["ARN"]
         self.source = self.make_source()
         self.aws.events.register("before-call", self.record)
         self.session.verify, self.session.trust_env = self.bundle, False
 
     def remove(self) -> None:
         """Leave nothing to the next test."""
+        self.clocks.stop()
         self.session.close()
         self.aws.events.unregister("before-call", self.record)
-        self.aws.client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
+        self.secrets.delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
 
     def make_source(self, secret_id: str = SECRET, **options: Any) -> TokenSource:  # noqa: ANN401  those of TokenSource
-        """Return a TokenSource of this application, with its clocks."""
-        clocks: dict[str, Any] = {"clock": self.clock, "monotonic": lambda: self.monotonic}
-        return TokenSource(secret_id, **({"client": self.aws} | clocks | options))
+        """Return a TokenSource of this application."""
+        return TokenSource(secret_id, **({"client": self.aws} | options))
 
     def clock(self) -> float:
         """Return the time since the epoch."""
@@ -93,7 +99,7 @@ class App:
 
     def put(self, text: str) -> str:
         """Put a value into the token secret."""
-        answer = self.aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=text)
+        answer = self.secrets.put_secret_value(SecretId=SECRET, SecretString=text)
         self.calls.clear()
         return answer["VersionId"]
 

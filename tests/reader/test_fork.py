@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -36,7 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         """Answer GetSecretValue."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.ports.append(self.client_address[1])
-        body = json.dumps({"Name": "a-secret", "VersionId": "a-version", "SecretString": json.dumps(DOCUMENT)}).encode()
+        names = {"Name": "a-secret", "ARN": "its-arn", "VersionId": "a-version"}
+        body = json.dumps(names | {"SecretString": json.dumps(DOCUMENT)}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -64,6 +66,7 @@ def in_children(count: int, ask: Callable[[], object]) -> list[Any]:
     children = []
     for _, writer in answers:
         if not (child := os.fork()):
+            signal.alarm(20)  # ends it if it waits for a lock of its parent
             os.close(begin[1])
             os.read(begin[0], 1)  # until the parent closes its end
             try:

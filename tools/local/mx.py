@@ -230,6 +230,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is written in two parts, and the second one would wait
     timeout = 30
 
     def do_POST(self) -> None:
