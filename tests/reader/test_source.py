@@ -580,16 +580,20 @@ def test_another_version_is_reported_at_once(core: App) -> None:
     assert len(core.reports) == 2
 
 
-def test_a_report_that_failed_does_not_hold_back_the_next(core: App, caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the application goes on."""
+@pytest.mark.parametrize(("seconds", "reports"), [(9, 1), (10, 2)])
+def test_a_report_that_failed_is_repeated_after_ten_seconds(
+    core: App, caplog: pytest.LogCaptureFixture, seconds: float, reports: int
+) -> None:
+    """It is logged, and the application goes on; a role that may not report does not try with each request."""
     version = core.publish("a-token")
     core.refuses_reports = True
     core.source.refused(version)
     core.refuses_reports = False
+    core.advance(seconds)
     core.source.refused(version)
 
     assert (len(core.reports), caplog.messages) == (
-        2,
+        reports,
         [f'Version {version} of {SECRET} cannot be reported: Could not connect to the endpoint URL: "events"'],
     )
 
@@ -629,12 +633,13 @@ class AsyncClient(Client):
         return super().put_events(Entries=Entries)
 
 
-def test_a_report_that_the_bus_refused_does_not_hold_back_the_next(core: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_report_that_the_bus_refused_is_repeated_too(core: App, caplog: pytest.LogCaptureFixture) -> None:
     """EventBridge answers 200, with the number of those that failed."""
     client = Client(failed=1)
     source = core.make_source(client=client)
     for _ in range(2):
         source.refused(f"of-{SECRET}")
+        core.advance(10)
 
     assert (len(client.entries), caplog.messages[0]) == (
         2,

@@ -185,7 +185,7 @@ class TokenSource:
             failure = answer["FailedEntryCount"] and answer["Entries"][0]["ErrorCode"]
         except Exception as error:  # noqa: BLE001  as above
             failure = error
-        self._report_after[version] = now + (0.0 if failure else _MINUTE)
+        self._report_after[version] = now + (_HOLD if failure else _MINUTE)
         result = f"cannot be reported: {failure}" if failure else "was reported as refused"
         _logger.log(WARNING if failure else INFO, "Version %s of %s %s", version, self.secret_id, result)
 
