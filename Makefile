@@ -1,36 +1,81 @@
 PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
-.PHONY: environments scanners package sbom release audit demo faults matrix deployer-policy simulate diagrams test test-aws test-aws-clean stand-in lock clean
+.DEFAULT_GOAL := help
+.PHONY: help local demo package deployer-policy environments scanners test test-aws test-aws-clean stand-in matrix faults simulate diagrams audit sbom release lock clean
 
-# Each environment keeps the requirements that it was made from, and is made again when they change.
+# In the order in which somebody who is new here needs them.
+define HELP
+To try it
+  make local            runs AWS and movieXchange on this machine, with the stack deployed, until Ctrl-C (10 s; PORT=4566 for fixed ports)
+  make demo             shows there, step by step, what the stack does (70 s)
+To deploy it
+  make package          builds the archive that `sam deploy` uploads (10 s)
+  make deployer-policy  prints the IAM policy of a role that deploys the stack
+To change it
+  make test             runs every check (5 min)
+  make environments     installs what single tests need
+  make scanners         installs the scanners of templates, which tests need too
+  make matrix           writes into the docs who may do what
+  make faults           tries every fault of movieXchange, and writes into the docs what came of each
+  make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs
+  make diagrams         draws the other diagrams of the docs
+  make lock             pins newer versions of what is installed
+  make audit            asks whether a version has a known vulnerability
+To try it on an AWS account
+  make test-aws         runs the contract there; asks first, and cleans up
+  make test-aws-clean   removes what a killed run has left there
+  make stand-in         runs movieXchange's stand-in, for test-aws
+To publish it
+  make sbom             writes the bill of materials of what ships
+  make release          writes the files of a release into dist
+  make clean            removes what make has made here
+endef
+
+help:
+	$(info $(HELP))
+	@:
+
+# What is installed for a target, in this order; each is announced when it is made.
+PLANNED := .venv .venv-emulator .venv-sam
+local demo: PLANNED := .venv-local .venv-emulator .venv-sam
+test: PLANNED := .venv .venv-emulator .venv-sam .venv-checkov .node .node-cdk
+announced = @number=0; for each in $(PLANNED); do number=$$((number + 1)); \
+	[ $$each != $(1) ] || printf '%s of %s: ' $$number $(words $(PLANNED)); done; echo 'installing $(2) into $(1)'
+
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+$(info All checks take about 5 minutes.$(if $(wildcard .node-cdk/made-from.json),, What they need is installed first: about 2.1 GB, in about 3 minutes.))
+endif
+
+# Each environment keeps the requirements that it was made from, and is made again when they change. Where few of many
+# modules are used, they are compiled at their first use.
 define environment
 $(1)/made-from.txt: requirements/$(2).txt
-	@echo "Making $(1) from requirements/$(2).txt"
+	$$(call announced,$(1),$(3))
 	@$$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; name one with PYTHON=")'
 	@rm -rf $(1)
 	@$$(PYTHON) -m venv $(1)
-	@$(1)/bin/python $$(PIP) requirements/$(2).txt 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }
+	@$(1)/bin/python $$(PIP) requirements/$(2).txt $(4) 2> $(1)/pip.log || { cat $(1)/pip.log; exit 1; }
 	@cp requirements/$(2).txt $$@
 endef
-$(eval $(call environment,.venv,dev))
-$(eval $(call environment,.venv-local,local))
-$(eval $(call environment,.venv-emulator,emulator))
-$(eval $(call environment,.venv-sam,sam))
-$(eval $(call environment,.venv-checkov,checkov))
-$(eval $(call environment,.venv-audit,audit))
+$(eval $(call environment,.venv,dev,what the tests use (1230 MB)))
+$(eval $(call environment,.venv-local,local,the demo and the commands to try (220 MB),--no-compile))
+$(eval $(call environment,.venv-emulator,emulator,an AWS account for this machine (115 MB)))
+$(eval $(call environment,.venv-sam,sam,the SAM CLI (230 MB),--no-compile))
+$(eval $(call environment,.venv-checkov,checkov,a scanner of templates (290 MB)))
+$(eval $(call environment,.venv-audit,audit,a look-up of vulnerabilities (60 MB)))
 
 NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npm --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 define node_environment
 $(1)/made-from.json: requirements/$(2)/package-lock.json .venv/made-from.txt
-	@echo "Making $(1) from requirements/$(2)"
+	$$(call announced,$(1),$(3))
 	@rm -rf $(1) && mkdir $(1) && cp requirements/$(2)/package.json requirements/$(2)/package-lock.json $(1)
 	@$$(NPM) ci --prefix $(1) > $(1)/npm.log 2>&1 || { cat $(1)/npm.log; exit 1; }
 	@cp requirements/$(2)/package-lock.json $$@
 endef
-$(eval $(call node_environment,.node,node))
-$(eval $(call node_environment,.node-cdk,cdk))
-$(eval $(call node_environment,.node-reading,reading))
+$(eval $(call node_environment,.node,node,an evaluator of IAM policies (36 MB)))
+$(eval $(call node_environment,.node-cdk,cdk,the CDK (215 MB)))
+$(eval $(call node_environment,.node-reading,reading,SDKs for the recipes (55 MB)))
 
 environments: .venv/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 scanners: .venv-checkov/made-from.txt .node/made-from.json .node-cdk/made-from.json .node-reading/made-from.json
@@ -56,7 +101,11 @@ release: .venv/made-from.txt .venv-sam/made-from.txt sbom
 audit: .venv-audit/made-from.txt
 	@.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement src/function/requirements.txt --requirement requirements/dev.txt
 
-# Shows the product at work, on an emulated AWS.
+# Runs the stack, AWS and movieXchange on this machine. PORT=4566 is AWS's port then, and 4567 movieXchange's.
+local: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
+	@.venv-local/bin/python -m tools.local.serve $(PORT)
+
+# Shows the product at work there.
 demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 	@.venv-local/bin/python -m tools.local.demo
 

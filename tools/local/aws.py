@@ -63,11 +63,15 @@ class LocalAws:
 
 
 @contextmanager
-def local_aws() -> Iterator[LocalAws]:
-    """Run MiniStack on a free loopback port; however this ends, MiniStack and everything that it started end too."""
+def local_aws(port: int = 0) -> Iterator[LocalAws]:
+    """Run MiniStack on loopback; however this ends, MiniStack and everything that it started end too.
+
+    Without a port, one that is free is used. Raises OSError if the port cannot be had.
+    """
     with tempfile.TemporaryDirectory(prefix="mx-token-rotator-") as name, socket.socket() as listener:
         folder = Path(name)
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended do not count
+        listener.bind(("127.0.0.1", port))
         listener.listen()
         port = listener.getsockname()[1]
         with (folder / "ministack.log").open("wb") as log:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import FrameType
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -18,8 +19,28 @@ from tools.local.faults import down
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, StillWaiting, build, eventually
 
-PARAMETERS = {"CheckEvery": "rate(1 minute)", "MinTokenAgeSeconds": "0"}
 REPORTS = 10
+
+
+class Setting(NamedTuple):
+    """A parameter that differs from the template's default, and why."""
+
+    here: str
+    default: str
+    reason: str
+
+
+SETTINGS = {
+    "CheckEvery": Setting("rate(1 minute)", "rate(15 minutes)", "so that a scheduled run comes soon"),
+    "MinTokenAgeSeconds": Setting("0", "900", "so that a token that was just issued is replaced if it is reported"),
+}
+HOSTS = "AuthUrl and ApiUrl name the stand-in, instead of none"
+
+
+def differences() -> str:
+    """Say in which settings the demo's stack differs from a default one."""
+    texts = [f"{name} is {each.here} instead of {each.default}, {each.reason}" for name, each in SETTINGS.items()]
+    return f"Its settings are the defaults, except: {'; '.join([*texts, HOSTS])}."
 
 
 class StepFailed(Exception):  # noqa: N818  the name says what happened
@@ -65,7 +86,8 @@ class Demo:
         """Deploy the stack."""
         self.stack.deploy()
         return (
-            f"sam deploy made the stack for two client IDs, {WEBSITE} and {UPDATER}. Its credentials are still empty."
+            f"sam deploy made the stack for two client IDs, {WEBSITE} and {UPDATER}. Its credentials are still empty. "
+            + differences()
         )
 
     def fill_credentials(self) -> str:
@@ -170,7 +192,8 @@ def show(console: Console) -> None:
     with ExitStack() as resources:
         mx = resources.enter_context(MovieXchangeStandIn())
         aws = resources.enter_context(local_aws())
-        demo = Demo(Stack(aws, PARAMETERS | {"AuthUrl": mx.url, "ApiUrl": mx.url}), mx)
+        parameters = {name: each.here for name, each in SETTINGS.items()}
+        demo = Demo(Stack(aws, parameters | {"AuthUrl": mx.url, "ApiUrl": mx.url}), mx)
         for doing, step in demo.steps():
             run(console, doing, step)
 
@@ -183,8 +206,8 @@ def main() -> int:
 
 def finish(console: Console, work: Callable[[], None], done: str) -> int:
     """Do a command's work, print how it ended, and return the exit status."""
-    # SIGINT too: a shell starts what runs in the background with it ignored.
-    for each in (signal.SIGINT, signal.SIGTERM):
+    # SIGINT too: a shell starts what runs in the background with it ignored. SIGHUP: the terminal was closed.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _interrupt)
     try:
         work()

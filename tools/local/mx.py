@@ -53,8 +53,10 @@ class Issued:
 class MovieXchangeStandIn:
     """An account that can be changed, and made to fail, while it is served."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
-        """Make up the account; with a context, serve it over TLS."""
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, port: int = 0, handler: "type[Handler] | None" = None
+    ) -> None:
+        """Make up the account; with a context, serve it over TLS. Without a port, one that is free is used."""
         self.username = f"user+{secrets.token_urlsafe(9)}@example.org"
         self.password = f"pass+{secrets.token_urlsafe(9)}@"
         self.client_secret = secrets.token_urlsafe(18)
@@ -80,7 +82,7 @@ class MovieXchangeStandIn:
         self.oauth = LegacyApplicationServer(
             Account(self), token_generator=self._new_access_token, token_expires_in=lambda _: self.lifetime
         )
-        self._server = Server(self, tls)
+        self._server = Server(self, tls, port, handler)
         self._scheme = "https" if tls else "http"
         self._serving = serving(self._server)
 
@@ -193,11 +195,17 @@ class Account(RequestValidator):
 
 
 class Server(ThreadingHTTPServer):
-    """The socket, on a port that the system chooses."""
+    """The socket, by default on a port that the system chooses."""
 
-    def __init__(self, account: MovieXchangeStandIn, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        account: MovieXchangeStandIn,
+        tls: ssl.SSLContext | None,
+        port: int = 0,
+        handler: "type[Handler] | None" = None,
+    ) -> None:
         """Listen."""
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", port), handler or Handler)
         self.account = account
         self.stopped = Event()
         if tls:
