@@ -39,12 +39,12 @@ help:
 # What is installed for a target, in this order; each is announced when it is made.
 PLANNED := .venv .venv-emulator .venv-sam
 local demo: PLANNED := .venv-local .venv-emulator .venv-sam
-test: PLANNED := .venv .venv-emulator .venv-sam .venv-checkov .node .node-cdk
+test: PLANNED := .venv .venv-emulator .venv-sam .venv-checkov .node .node-cdk .node-reading
 announced = @number=0; for each in $(PLANNED); do number=$$((number + 1)); \
 	[ $$each != $(1) ] || printf '%s of %s: ' $$number $(words $(PLANNED)); done; echo 'installing $(2) into $(1)'
 
 ifneq ($(filter test,$(MAKECMDGOALS)),)
-$(info All checks take about 5 minutes.$(if $(wildcard .node-cdk/made-from.json),, What they need is installed first: about 2.1 GB, in about 3 minutes.))
+$(info All checks take about 5 minutes.$(if $(wildcard .node-cdk/made-from.json),, What they need is installed first: about 2.2 GB, in about 3 minutes.))
 endif
 
 # Each environment keeps the requirements that it was made from, and is made again when they change. Where few of many
