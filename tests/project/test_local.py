@@ -315,7 +315,7 @@ def test_no_file_can_stand_in_the_way_of_a_target() -> None:
     [
         ("local", [".venv-local", ".venv-emulator", ".venv-sam"]),
         ("demo", [".venv-local", ".venv-emulator", ".venv-sam"]),
-        ("test", [".venv", ".venv-emulator", ".venv-sam", ".venv-checkov", ".node", ".node-cdk"]),
+        ("test", [".venv", ".venv-emulator", ".venv-sam", ".venv-checkov", ".node", ".node-cdk", ".node-reading"]),
         ("environments", [".venv", ".venv-emulator", ".venv-sam"]),
     ],
 )
