@@ -21,7 +21,7 @@ from tools.local.aws import PROJECT, REGION
 from tools.local.document import table
 from tools.local.translated import translated
 
-DOCUMENT = PROJECT / "docs" / "operating.md"
+DOCUMENT = PROJECT / "docs" / "deploying.md"
 HANDLERS = ("create", "read", "update", "delete")
 KMS = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 ATTACH = ("iam:AttachRolePolicy", "iam:DetachRolePolicy")

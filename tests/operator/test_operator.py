@@ -26,7 +26,7 @@ from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
 
 NAME = "mx-token-rotator-operated"
-OPERATING = PROJECT / "docs" / "operating.md"
+REFERENCE = PROJECT / "docs" / "reference.md"
 
 LOG_IN = "What to do: log in to AWS, or name the --profile and the --region."
 NAME_IT = "What to do: name it with --stack, --region or --profile."
@@ -696,7 +696,7 @@ def going_on(run: Run) -> Iterator[None]:
 
 def documented() -> dict[str, set[str]]:
     """Return what the docs say that each command needs of AWS: operations of its API by the command's name."""
-    text = OPERATING.read_text().split("\n## Commands\n")[1].split("\n## ")[0]
+    text = REFERENCE.read_text().split("\n## Commands\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \|.*\|(.*)\|$", text, re.MULTILINE)
     needs = {command: set(re.findall(r"`\w+:(\w+)`", cell)) for first, cell in rows for command in named(first)}
     return {command: operations for command, operations in needs.items() if command}
@@ -714,7 +714,7 @@ def test_each_command_has_its_line_in_the_docs() -> None:
 
 def test_the_docs_name_the_options_that_every_command_accepts() -> None:
     """And the stack that is meant without one."""
-    (line,) = re.findall(r"^Each command accepts .*$", OPERATING.read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^Each command accepts .*$", REFERENCE.read_text(), re.MULTILINE)
     common = set.intersection(*({each.opts[0] for each in command.params} for command in main.commands.values()))
     stack = {each.default for command in main.commands.values() for each in command.params if "--stack" in each.opts}
 
@@ -723,7 +723,7 @@ def test_the_docs_name_the_options_that_every_command_accepts() -> None:
 
 def test_the_docs_name_the_exit_codes() -> None:
     """Those of click, and the one for AWS."""
-    text = OPERATING.read_text().split("\n| exit code |")[1].split("\n## ")[0]
+    text = REFERENCE.read_text().split("\n| exit code |")[1].split("\n## ")[0]
     codes = {0, click.ClickException.exit_code, click.UsageError.exit_code, AwsFailed.exit_code}
 
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == codes

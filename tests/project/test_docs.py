@@ -3,20 +3,28 @@
 import ast
 import json
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
-from mx_token_rotator.errors import RotatorError
-from mx_token_rotator.tokens import AccessToken
+from mx_token_rotator.errors import RotatorError, Unexpected
+from mx_token_rotator.refresh import outcome
+from mx_token_rotator.settings import HOSTS
+from mx_token_rotator.tokens import AccessToken, Published
 from tools.local.aws import PROJECT
 from tools.local.survival import HEAD, TRIALS
 
 TEMPLATE: dict[str, Any] = load(str(PROJECT / "template.yaml"))
 FUNCTION = PROJECT / "src" / "function" / "mx_token_rotator"
+OPERATING = (PROJECT / "docs" / "operating.md").read_text()
+CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text()
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
 
 
@@ -139,6 +147,44 @@ def test_the_readme_shows_a_token_secret_as_it_is() -> None:
     assert [list(json.loads(each)) for each in shown] == [[each.name for each in fields(AccessToken)]]
 
 
+def test_each_host_that_is_called_is_listed_for_a_firewall() -> None:
+    """With its environment; the function calls no other one by itself."""
+    listed = {(host, environment.strip("`")) for host, environment, _ in rows("host")}
+
+    assert {(host, environment) for host, environment in listed if "moviexchange" in host or "vista" in host} == {
+        (urlsplit(url).netloc, environment) for environment, urls in HOSTS.items() for url in urls if url
+    }
+
+
+def test_the_log_query_prints_members_of_an_outcome() -> None:
+    """Time, client ID, error, owner and remedy; the other members are of Lambda's own lines."""
+    (query,) = re.findall(r"^`errors.query`\n\n```\n(.*?)```$", OPERATING, re.MULTILINE | re.DOTALL)
+    said = outcome("_Website", Published(), "failed", Unexpected("x"))
+    of_lambda = {"errorType", "errorMessage"}
+    words = set(re.findall(r"\w+", query.replace("ispresent", "").replace("coalesce", ""))) - of_lambda
+
+    assert {"client_id", "reason", "error", "who", "remedy", "outcome"} == words & said.keys()
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [("a stack", "A stack costs {} US dollars a month"), ("each client ID", "{} for each client ID")],
+)
+def test_the_readme_names_the_costs_of_the_performance_page(table: str, sentence: str) -> None:
+    """The last row of each table is the sum."""
+    (_, total) = rows(table)[-1]
+
+    assert sentence.format(total.strip("*")) in (PROJECT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("table", ["a stack", "each client ID"])
+def test_the_sum_of_the_costs_is_theirs(table: str) -> None:
+    """Where a cost is a range, the sum is within the range that follows."""
+    *parts, total = [[float(each) for each in re.findall(r"\d+\.\d\d", cost)] for _, cost in rows(table)]
+
+    assert sum(map(min, parts)) - 0.005 <= total[0] <= sum(map(max, parts)) + 0.005
+
+
 def test_each_fault_has_its_row() -> None:
     """`make faults` tries them all, and fills every cell."""
     assert {name: len(cells) for name, *cells in rows("fault")} == dict.fromkeys(TRIALS, len(HEAD) - 1)
@@ -166,6 +212,22 @@ def test_each_anchor_of_a_link_is_a_heading(page: Path) -> None:
     assert [(file, to) for file, to in links if to not in anchors(page.parent / file if file else page)] == []
 
 
+def test_the_decisions_are_in_their_table_of_contents() -> None:
+    """Each under its heading, in the order of the page."""
+    page = (PROJECT / "docs" / "internals" / "decisions.md").read_text()
+    contents, records = page.split("\n## ", 1)
+
+    assert re.findall(r"\[([^\]]+)\]\(#", contents) == re.findall(r"^## (.+)$", f"## {records}", re.MULTILINE)
+
+
+def test_each_decision_has_its_context_choice_and_consequences() -> None:
+    """Each in one paragraph."""
+    records = (PROJECT / "docs" / "internals" / "decisions.md").read_text().split("\n## ")[1:]
+    parts = {each.splitlines()[0]: tuple(re.findall(r"^\*\*(\w+)\.\*\* ", each, re.MULTILINE)) for each in records}
+
+    assert parts == dict.fromkeys(parts, ("Context", "Choice", "Consequences"))
+
+
 def test_each_target_of_make_that_is_named_exists() -> None:
     """The docs and the code name none that was renamed or never made."""
     tools = [
@@ -189,3 +251,42 @@ def test_each_statement_of_the_security_page_names_a_folder_of_tests() -> None:
         len(rows("statement")),
         set(),
     )
+
+
+def test_every_folder_is_on_the_map_of_contributing() -> None:
+    """And no other."""
+    named = {name for first, _ in rows("path") for name in re.findall(r"[\w./]+/", first)}
+    parents = ("src", "tests", "tools")
+    folders = {f"{each.parent.name}/{each.name}/" for parent in parents for each in (PROJECT / parent).glob("[!_.]*/")}
+    others = {"docs/", "events/", "examples/", "requirements/"}
+
+    assert named == {name for name in folders if any((PROJECT / name).rglob("*.py"))} | others
+
+
+def test_each_file_that_contributing_leads_to_exists() -> None:
+    """Whoever wants to change something finds its place."""
+    named = [name for _, place in rows("to change") for name in re.findall(r"`([\w.]+(?:/[\w.]+)*)`", place)]
+
+    assert [name for name in named if "/" in name and not (PROJECT / name).exists()] == []
+
+
+def test_each_member_of_a_case_of_an_odd_server_is_explained() -> None:
+    """CONTRIBUTING has those that the cases have."""
+    cases = json.loads((PROJECT / "tests" / "cases" / "token-answers.json").read_text())["cases"]
+
+    assert {name for name, _ in rows("member of a case")} == {member for case in cases for member in case}
+
+
+def test_each_command_that_runs_tests_names_some() -> None:
+    """CONTRIBUTING is read before the code."""
+    named = re.findall(r"^\.venv/bin/python -m pytest (\S+)", CONTRIBUTING, re.MULTILINE)
+
+    assert {name: (PROJECT / name).exists() for name in named} == dict.fromkeys(named, True)
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\.venv/bin/python (-m pytest .+ -k .+)$", CONTRIBUTING, re.MULTILINE))
+def test_a_command_that_chooses_tests_finds_some(command: str) -> None:
+    """The words of `-k` are an expression."""
+    collect = [sys.executable, *shlex.split(command), "--collect-only", "--quiet", "-p", "no:cacheprovider"]
+
+    assert subprocess.run(collect, cwd=PROJECT, capture_output=True, check=False).returncode == 0  # noqa: S603  our own

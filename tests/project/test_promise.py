@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from mx_token_rotator.refresh import SHORTEST_REFRESH as SHORTEST
+from tools.diagrams.colors import save
 from tools.diagrams.flow import RESOURCES, TEMPLATE
 from tools.local.aws import PROJECT
 from tools.local.document import placed
 from tools.simulation.faults import FAIR, HOUR, MINUTE, MX_DOWN
-from tools.simulation.figures import OUTAGES, WAYS, Way, diagram, failing, save, tolerance_table
+from tools.simulation.figures import OUTAGES, WAYS, Way, diagram, failing, tolerance_table
 from tools.simulation.promise import CACHES, DEFAULTS, INVOCATION, MIN_TOKEN_AGE, SHORTEST_REFRESH, Promise
 from tools.simulation.sqs import RETENTION_SECONDS, VISIBILITY_SECONDS
 from tools.simulation.stack import Stack
@@ -39,9 +40,9 @@ def test_the_settings_are_those_of_the_template_and_the_code() -> None:
 
 def test_the_docs_promise_what_the_settings_come_to() -> None:
     """The table is the one that is computed."""
-    operating = (PROJECT / "docs" / "operating.md").read_text()
+    reference = (PROJECT / "docs" / "reference.md").read_text()
 
-    assert placed(operating, "tolerance", tolerance_table()) == operating
+    assert placed(reference, "tolerance", tolerance_table()) == reference
 
 
 def test_the_readme_promises_as_many_hours() -> None:
@@ -49,7 +50,7 @@ def test_the_readme_promises_as_many_hours() -> None:
     words = ["no", "one", "two", "three", "four", "five", "six"]
 
     assert (
-        f"[{words[int(DEFAULTS.outage(CACHES[1]) // HOUR)]} hours](docs/operating.md#what-is-tolerated)"
+        f"[{words[int(DEFAULTS.outage(CACHES[1]) // HOUR)]} hours](docs/reference.md#what-is-tolerated)"
         in (PROJECT / "README.md").read_text()
     )
 

@@ -86,8 +86,8 @@ def test_the_function_runs_in_these_subnets_or_in_none(
 
 
 def documented(name: str) -> dict[str, Any]:
-    """Read a statement from the page on operating, for this AWS account and topic."""
-    page = (PROJECT / "docs" / "operating.md").read_text()
+    """Read a statement from the page on deploying, for this AWS account and topic."""
+    page = (PROJECT / "docs" / "deploying.md").read_text()
     (text,) = re.findall(rf"^`{name}-statement\.json`\n\n```json\n(.*?)```$", page, re.MULTILINE | re.DOTALL)
     statement: dict[str, Any] = json.loads(text.replace("111122223333", ACCOUNT).replace("TOPIC_ARN", TOPIC))
     return statement

@@ -1,4 +1,4 @@
-"""Deploying a release without the SAM CLI: by the commands of docs/operating.md, and by the CDK.
+"""Deploying a release without the SAM CLI: by the commands of docs/deploying.md, and by the CDK.
 
 The AWS CLI is version 1, the one on PyPI; `aws cloudformation deploy` makes and executes the same change set in both.
 """
@@ -25,7 +25,7 @@ from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import Stack
 from tools.local.translated import ACCOUNT_ID, Resolver
 
-DOCS = (PROJECT / "docs" / "operating.md").read_text()
+DOCS = (PROJECT / "docs" / "deploying.md").read_text()
 CDK = PROJECT / ".node-cdk" / "node_modules" / "aws-cdk" / "bin" / "cdk"
 NODE = str(Path(sys.executable).parent / "node")
 BUCKET = "code-of-a-company"
@@ -47,7 +47,7 @@ def deploy(stack: Stack, release: Path, **parameters: str) -> None:
     """Upload and deploy as the page says, with parameters of the test besides."""
     upload, command = documented("Without the SAM CLI")
     run(stack, release, upload)
-    named = [stack.name if word == "mx-token-rotator" else word for word in command]
+    named = [stack.name if word == "$STACK" else word for word in command]
     run(stack, release, [*named, *(f"{name}={value}" for name, value in parameters.items())])
 
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tools.diagrams import flow, life
-from tools.simulation.figures import DOCS, save
+from tools.diagrams import flow, life, sequence
+from tools.diagrams.colors import save
+from tools.simulation.figures import DOCS
 
-DIAGRAMS = {"flow.svg": flow.diagram, "life.svg": life.diagram}
+DIAGRAMS = {"flow.svg": flow.diagram, "life.svg": life.diagram, "run.svg": sequence.diagram}
 
 
 def draw(folder: Path = DOCS) -> None:

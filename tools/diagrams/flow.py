@@ -7,6 +7,7 @@ from typing import Any
 from cfnlint.decode.cfn_yaml import load
 from matplotlib.figure import Figure
 
+from tools.diagrams.colors import BLUE_FILL, CYAN_FILL, YELLOW_FILL
 from tools.diagrams.shapes import SMALL, Arrow, Box, Point, canvas
 from tools.local.aws import PROJECT
 
@@ -54,13 +55,13 @@ def does(resource: str, secret: str) -> str:
 def boxes() -> list[Box]:
     """Place everything; what the stack makes is coloured."""
     return [
-        Box("schedule", "EventBridge", (0.77, 2.78), (1.24, 0.56), "lightcyan"),
-        Box("queue", "SQS FIFO", (2.4, 2.78), (1.1, 0.56), "lightcyan"),
-        Box("function", "Lambda", (4.52, 2.78), (1.3, 0.72), "lightblue"),
+        Box("schedule", "EventBridge", (0.77, 2.78), (1.24, 0.56), CYAN_FILL),
+        Box("queue", "SQS FIFO", (2.4, 2.78), (1.1, 0.56), CYAN_FILL),
+        Box("function", "Lambda", (4.52, 2.78), (1.3, 0.72), BLUE_FILL),
         Box("movieXchange", "OAuth, API", (6.6, 2.78), (1.4, 0.56)),
         Box("a person", "has the password", (0.77, 0.75), (1.24, 0.56)),
-        Box(CREDENTIALS, "a secret", (2.6, 0.75), (1.3, 0.56), "lemonchiffon"),
-        Box(TOKEN, "a secret each", (4.55, 0.75), (1.6, 0.56), "lemonchiffon"),
+        Box(CREDENTIALS, "a secret", (2.6, 0.75), (1.3, 0.56), YELLOW_FILL),
+        Box(TOKEN, "a secret each", (4.55, 0.75), (1.6, 0.56), YELLOW_FILL),
         Box("your application", "AWS SDK, IAM", (6.65, 0.75), (1.6, 0.56)),
     ]
 

@@ -4,6 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from tools.diagrams.colors import BLUE_FILL, FAINT, GOLD_FILL, GREEN_FILL, RED_FILL, SILVER_FILL, Color
 from tools.diagrams.flow import TEMPLATE
 from tools.diagrams.shapes import SMALL
 from tools.simulation.faults import HOUR, MINUTE
@@ -20,21 +21,21 @@ RECOVERED = CHECKED + DEFAULTS.outage(CACHE)
 """Its age when movieXchange recovers, if it goes down just before that check."""
 BEYOND = END + 1.2 * HOUR
 
-TOKEN, NEXT, WAIT, DOWN, CACHED = "lightblue", "palegreen", "gold", "mistyrose", "silver"
+TOKEN, NEXT, WAIT, DOWN, CACHED = BLUE_FILL, GREEN_FILL, GOLD_FILL, RED_FILL, SILVER_FILL
 ROWS = ("longest outage", "without faults", "this token")
 """From below."""
 
 
-def bar(axes: Axes, row: str, ages: tuple[float, float], color: str, label: str = "") -> None:
+def bar(axes: Axes, row: str, ages: tuple[float, float], color: Color, label: str = "") -> None:
     """Draw what lasts from one age of the token to another, with its name in its middle."""
     at, (begin, end) = ROWS.index(row), ages
-    axes.barh(at, (end - begin) / HOUR, 0.6, begin / HOUR, color=color, edgecolor="dimgrey", linewidth=0.8)
+    axes.barh(at, (end - begin) / HOUR, 0.6, begin / HOUR, color=color.light, edgecolor=FAINT.light, linewidth=0.8)
     axes.text((begin + end) / 2 / HOUR, at, label, ha="center", va="center_baseline", **SMALL)
 
 
 def mark(axes: Axes, age: float, *lines: str) -> None:
     """Draw a line through all rows at an age of the token, with what happens then above it."""
-    axes.vlines(age / HOUR, -0.5, len(ROWS) - 0.65, color="dimgrey", linewidth=1, linestyle=":", zorder=0)
+    axes.vlines(age / HOUR, -0.5, len(ROWS) - 0.65, color=FAINT.light, linewidth=1, linestyle=":", zorder=0)
     for at, line in enumerate(reversed(lines)):
         axes.text(age / HOUR, len(ROWS) - 0.55 + 0.24 * at, line, ha="center", **SMALL)
 
@@ -63,8 +64,11 @@ def diagram() -> Figure:
     mark(axes, ALARM, f"{100 * (1 - ALARM / END):g} % left:", "alarm")
     mark(axes, END, "expires")
     axes.legend(
-        [Patch(facecolor=WAIT, edgecolor="dimgrey"), Patch(facecolor=CACHED, edgecolor="dimgrey")],
-        [f"next check: within {DEFAULTS.gap / MINUTE:g} minutes", f"its cache: {CACHE / MINUTE:g} minutes"],
+        [Patch(facecolor=WAIT.light, edgecolor=FAINT.light), Patch(facecolor=CACHED.light, edgecolor=FAINT.light)],
+        [
+            f"next check: within {DEFAULTS.gap / MINUTE:g} minutes",
+            f"the application's cache: {CACHE / MINUTE:g} minutes",
+        ],
         loc="center",
         bbox_to_anchor=(DUE / 2 / HOUR, 0.5),
         bbox_transform=axes.transData,

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
+from tools.diagrams.colors import BLUE, FAINT, GREY_FILL, INK, Color
+
 BOLD: dict[str, Any] = {"fontsize": 10, "fontweight": "bold", "ha": "center"}
 SMALL: dict[str, Any] = {"fontsize": 8.5}
 
@@ -22,16 +24,16 @@ class Box:
     kind: str
     middle: Point
     size: Point
-    color: str = "whitesmoke"
+    color: Color = GREY_FILL
 
     def draw(self, axes: Axes) -> None:
         """Draw it, with its name above what it is."""
         (x, y), (width, height) = self.middle, self.size
         corner = (x - width / 2, y - height / 2)
         style = "round,pad=0,rounding_size=0.08"
-        axes.add_patch(FancyBboxPatch(corner, width, height, style, facecolor=self.color, edgecolor="dimgrey"))
+        axes.add_patch(FancyBboxPatch(corner, width, height, style, facecolor=self.color.light, edgecolor=FAINT.light))
         axes.text(x, y + (0.04 if self.kind else -0.05), self.name, **BOLD)
-        axes.text(x, y - 0.16, self.kind, ha="center", color="dimgrey", **SMALL)
+        axes.text(x, y - 0.16, self.kind, ha="center", color=FAINT.light, **SMALL)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Arrow:
 
     def draw(self, axes: Axes) -> None:
         """Draw it, and its label."""
+        color = BLUE.light if self.starts else INK.light
         axes.add_patch(
             FancyArrowPatch(
                 path=Path(self.points),
@@ -54,11 +57,11 @@ class Arrow:
                 mutation_scale=11,
                 linewidth=1.3,
                 linestyle=(0, (4, 2)) if self.starts else "-",
-                color="tab:blue" if self.starts else "black",
+                color=color,
                 joinstyle="round",
             )
         )
-        axes.text(*self.at, self.label, ha=self.align, color="tab:blue" if self.starts else "black", **SMALL)
+        axes.text(*self.at, self.label, ha=self.align, color=color, **SMALL)
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from tools.diagrams.colors import BLUE, FAINT, GREEN, ORANGE, PAPER, RED, Color, save
 from tools.local.aws import PROJECT
 from tools.local.document import placed, table
 from tools.simulation.applications import Application
@@ -45,14 +45,15 @@ class Way:
     name: str
     promise: Promise
     style: str
+    color: Color
     stack: type[Stack]
 
 
 WAYS = [
-    Way("a fixed timer of 12 hours", Promise(check_every=12 * HOUR), ":", Timer),
-    Way("at expiry", Promise(refresh_at_percent=100), "-.", WithoutReports),
-    Way("minutes before expiry", Promise(refresh_at_percent=99, check_every=5 * MINUTE), "--", WithoutReports),
-    Way("at half of its lifetime (this product)", DEFAULTS, "-", Stack),
+    Way("a fixed timer of 12 hours", Promise(check_every=12 * HOUR), ":", ORANGE, Timer),
+    Way("at expiry", Promise(refresh_at_percent=100), "-.", RED, WithoutReports),
+    Way("minutes before expiry", Promise(refresh_at_percent=99, check_every=5 * MINUTE), "--", GREEN, WithoutReports),
+    Way("at half of its lifetime (this product)", DEFAULTS, "-", BLUE, Stack),
 ]
 
 
@@ -90,8 +91,12 @@ def diagram(lines: list[list[float]]) -> Figure:
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for way, each in zip(WAYS, lines, strict=True):
-        axes.plot([outage / HOUR for outage in OUTAGES], each, way.style, label=way.name, linewidth=2)
-    axes.axvline(DEFAULTS.outage(CACHE) / HOUR, color="grey", linewidth=0.8)
+        axes.plot(
+            [outage / HOUR for outage in OUTAGES], each, way.style, color=way.color.light, label=way.name, linewidth=2
+        )
+    longest = DEFAULTS.outage(CACHE)
+    label = f"{clock(longest)}: the longest outage that no application notices"
+    axes.axvline(longest / HOUR, 0, 0.62, color=FAINT.light, label=label, linewidth=0.8)
     axes.set(
         title="An outage of movieXchange, by how a token is kept fresh",
         xlabel="length of the outage, in hours",
@@ -99,14 +104,8 @@ def diagram(lines: list[list[float]]) -> Figure:
         xlim=(0, OUTAGES[-1] / HOUR),
         ylim=(0, None),
     )
-    axes.legend()
+    axes.legend(facecolor=PAPER.light, edgecolor=PAPER.light, framealpha=1)
     return figure
-
-
-def save(drawn: Figure, path: Path) -> None:
-    """Write a diagram as SVG; the same diagram makes the same file."""
-    with mpl.rc_context({"svg.hashsalt": "mx-token-rotator", "svg.fonttype": "none"}):
-        drawn.savefig(path, metadata={"Date": None, "Creator": None})
 
 
 def clock(seconds: float) -> str:
@@ -126,6 +125,6 @@ def tolerance_table() -> str:
 
 def write(docs: Path = DOCS) -> None:
     """Write the table and the diagram into the docs."""
-    document = docs / "operating.md"
+    document = docs / "reference.md"
     document.write_text(placed(document.read_text(), "tolerance", tolerance_table()))
     save(diagram(shares()), docs / "outage.svg")
