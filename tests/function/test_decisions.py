@@ -20,6 +20,7 @@ EMPTY = Published()
 UNREADABLE = Published(version_id="version-1")
 DENIED = Published(is_denied_by_kms=True)
 TWENTY_MINUTES = published(expires_at=ISSUED_AT + timedelta(minutes=20))
+HALF_AN_HOUR = published(expires_at=ISSUED_AT + timedelta(minutes=30))  # the next check is in 15 minutes, or 16
 AN_HOUR = timedelta(hours=1)
 
 
@@ -40,6 +41,8 @@ AN_HOUR = timedelta(hours=1)
         (published(), "credentials-1", QUIET, LIFETIME * 2, (True, "expiring")),
         (TWENTY_MINUTES, "credentials-1", QUIET, timedelta(minutes=13, seconds=59), (False, "fresh")),
         (TWENTY_MINUTES, "credentials-1", QUIET, timedelta(minutes=14), (True, "expiring")),
+        (HALF_AN_HOUR, "credentials-1", QUIET, timedelta(minutes=13, seconds=59), (False, "fresh")),
+        (HALF_AN_HOUR, "credentials-1", QUIET, timedelta(minutes=14), (True, "expiring")),
         (published(expires_at=ISSUED_AT + AN_HOUR / 6), "credentials-1", QUIET, AN_HOUR / 6, (True, "expiring")),
         (published(), "credentials-1", REPORTED, timedelta(seconds=899), (False, "too young")),
         (published(), "credentials-1", REPORTED, timedelta(seconds=900), (True, "rejected")),

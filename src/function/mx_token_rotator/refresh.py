@@ -43,7 +43,8 @@ def decide(published: Published, current: str | None, request: Request, settings
     if token is None:
         return True, "unreadable" if published.version_id or published.is_denied_by_kms else "first"
     life = token.life_remaining(now)
-    if life == 0 or (life <= 100 - settings.refresh_at_percent and age >= SHORTEST_REFRESH):
+    is_last_chance = token.expires_at - now <= settings.check_every + timedelta(minutes=1)  # the next run may be late
+    if life == 0 or ((is_last_chance or life <= 100 - settings.refresh_at_percent) and age >= SHORTEST_REFRESH):
         return True, "expiring"
     if token.credentials_version != current:
         return True, "credentials changed"
@@ -90,13 +91,13 @@ class Run:
         """Read what is published, and make first whatever a later publication needs."""
         now = self.world.clock()
         published = self.secrets.published(client, now)
+        self.lives[client.name] = published.token.life_remaining(now) if published and published.token else 0.0
         if not (self.request.dry_run or self.request.trial_version):
             if published is None:
                 self.secrets.create("tokens", client)
             elif published.is_denied_by_kms:
                 self.secrets.use_stack_key("tokens", client)
         self.published[client] = published or Published()
-        self.lives[client.name] = published.token.life_remaining(now) if published and published.token else 0.0
 
     def _check(self, client: Client) -> Outcome:
         published, token = self.published[client], self.published[client].token

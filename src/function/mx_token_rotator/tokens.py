@@ -119,7 +119,7 @@ class AccessToken:
 
     def says_the_same_as(self, other: "AccessToken | None") -> bool:
         """Return whether publishing it in place of the other would tell applications nothing new."""
-        if other is None or self.expires_at >= other.expires_at + timedelta(minutes=15):
+        if other is None or self.expires_at >= other.expires_at + timedelta(minutes=14):
             return False
         return replace(self, issued_at=other.issued_at, expires_at=other.expires_at) == other
 
