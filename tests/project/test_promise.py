@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mx_token_rotator.refresh import SHORTEST_REFRESH as SHORTEST
+from mx_token_rotator.tokens import SHORTEST_REFRESH as SHORTEST
 from tools.diagrams.colors import save
 from tools.diagrams.flow import RESOURCES, TEMPLATE
 from tools.local.aws import PROJECT

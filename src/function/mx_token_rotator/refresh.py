@@ -13,11 +13,9 @@ from mx_token_rotator.grants import Grants
 from mx_token_rotator.moviexchange import MovieXchange
 from mx_token_rotator.secrets_manager import SecretsManager
 from mx_token_rotator.settings import Client, Settings
-from mx_token_rotator.tokens import AccessToken, Published
+from mx_token_rotator.tokens import SHORTEST_REFRESH, AccessToken, Published
 from mx_token_rotator.transport import World
 
-# Secrets Manager keeps about 100 versions a day. Tokens that one run issues are 14 minutes old in the next, or more.
-SHORTEST_REFRESH = timedelta(minutes=14)
 LOG_IN_SECONDS = 20.0  # no log-in begins with less time left
 Outcome = dict[str, Any]  # an entry of the function's result; nothing in it is secret
 Decision = tuple[bool, str]

@@ -9,6 +9,8 @@ from typing import Any, Self
 from mx_token_rotator.errors import CredentialsInvalid
 
 TIMES = ("issued_at", "expires_at")
+# Secrets Manager keeps about 100 versions a day. Tokens that one run issues are 14 minutes old in the next, or more.
+SHORTEST_REFRESH = timedelta(minutes=14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +121,7 @@ class AccessToken:
 
     def says_the_same_as(self, other: "AccessToken | None") -> bool:
         """Return whether publishing it in place of the other would tell applications nothing new."""
-        if other is None or self.expires_at >= other.expires_at + timedelta(minutes=14):
+        if other is None or self.expires_at >= other.expires_at + SHORTEST_REFRESH:
             return False
         return replace(self, issued_at=other.issued_at, expires_at=other.expires_at) == other
 
