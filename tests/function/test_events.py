@@ -78,7 +78,7 @@ BY_HAND: list[tuple[object, str]] = [
         for value in NOT_BOOLEANS
     ),
     *(
-        ({"client_id": name}, "It names none of the stack's ClientIds, _Website, Mobile")
+        ({"client_id": name}, "The stack has no such client ID; it has _Website, Mobile")
         for name in [
             *NOT_TEXTS,
             *("", " ", "mobile", "Mobile ", "Mobile\n", "Foo Tickets (Mobile)", "_Website,Mobile", "*"),
@@ -156,7 +156,10 @@ FROM_QUEUE: list[tuple[object, str]] = [
         for deliveries in ("1", "2")
     ),
     *(
-        (from_queue(REPORT | {"reported": odd}), "It names none of the stack's ClientIds, _Website, Mobile")
+        (
+            from_queue(REPORT | {"reported": odd}),
+            "The stack has no such client ID; it has _Website, Mobile",
+        )
         for odd in (
             "",
             f"{ACCOUNT}/tokens/",

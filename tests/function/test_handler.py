@@ -95,9 +95,9 @@ def test_a_failure_says_who_must_act_and_what_is_published(running: Deployment) 
         "expires_at": "2026-11-29T01:05:00Z",
         "verified": True,
         "error": "movieXchange (staging-auth.moviexchange.com) rejected the user name or password (HTTP 400, "
-        "invalid_grant)",
-        "who": "the owner of the credentials secret",
-        "remedy": "Store the right credentials, which are used at once. To try the current ones once more, send force.",
+        "invalid_grant), read from the secret moviexchange/staging/credentials",
+        "who": "the owner of the movieXchange or Vista account",
+        "remedy": 'Store the right ones, which are used at once. To try these once more, invoke with {"force": true}.',
     }
 
 

@@ -173,9 +173,9 @@ def test_a_warning_about_an_answer_is_logged(around: Surroundings) -> None:
 @pytest.mark.parametrize(
     ("username", "password", "ending"),
     [
-        ("u", "p", "(HTTP 400, invalid_grant)"),
-        ("u", " p", "(HTTP 400, invalid_grant); a space begins or ends password in the secret"),
-        ("u ", "p ", "(HTTP 400, invalid_grant); a space begins or ends username and password in the secret"),
+        ("u", "p", "(HTTP 400, invalid_grant), read from the secret moviexchange/staging/credentials"),
+        ("u", " p", "moviexchange/staging/credentials; a space begins or ends password there"),
+        ("u ", "p ", "moviexchange/staging/credentials; a space begins or ends username and password there"),
     ],
 )
 def test_a_rejection_mentions_spaces_that_were_sent(

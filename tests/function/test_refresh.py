@@ -145,20 +145,28 @@ def test_an_empty_token_secret_whose_key_is_denied_is_moved_to_the_stacks_key(de
     assert (deployment.runs[-1].outcomes[0]["reason"], len(deployment.mx.log_ins())) == ("first", 1)
 
 
-def test_a_refused_token_does_not_replace_one_that_another_run_published_meanwhile(hour_old: Deployment) -> None:
+@pytest.mark.parametrize(
+    ("later", "answer"),
+    [(1, ("kept", "already replaced")), (0, ("failed", "TokenRefused"))],
+    ids=["later", "not later"],
+)
+def test_a_refused_token_does_not_replace_one_that_was_issued_later(
+    hour_old: Deployment, later: int, answer: tuple[str, str]
+) -> None:
     """Two requests by hand overlap, and movieXchange ends older tokens at a log-in."""
     rotator, mx = hour_old.rotator, hour_old.mx
+    issued_at = (hour_old.clock.now + timedelta(seconds=later)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def another_run() -> Answer:
         if len(mx.gets()) == 1:
-            client = rotator.module.secrets_manager
-            client.put_secret_value(SecretId=TOKEN_SECRET, SecretString=json.dumps(rotator.published()))
+            other = json.dumps(rotator.published() | {"issued_at": issued_at})
+            rotator.module.secrets_manager.put_secret_value(SecretId=TOKEN_SECRET, SecretString=other)
         return status(401)()
 
     mx.requests.clear()
     mx.api_fault = another_run
 
-    assert rotator.answer(FORCED) == ("kept", "already replaced")
+    assert rotator.answer(FORCED) == answer
 
 
 def test_a_token_secret_that_cannot_be_moved_costs_no_log_in(hour_old: Deployment) -> None:
@@ -480,13 +488,87 @@ def test_a_refused_token_does_not_replace_one_that_is_accepted(hour_old: Deploym
     assert (answer, hour_old.rotator.version()) == (("failed", "TokenRefused"), before)
 
 
-def test_a_refused_token_does_not_replace_one_without_a_verdict(hour_old: Deployment) -> None:
-    """Nothing says that the published one is worse."""
-    before = hour_old.rotator.version()
+def test_a_refused_token_replaces_one_of_the_same_credentials_without_a_verdict(hour_old: Deployment) -> None:
+    """It is alive and has the same rights; the published one may have been ended by the log-in."""
     hour_old.mx.api_fault = in_turn(status(401), status(401), status(500))
     hour_old.rotator(FORCED)
 
+    assert hour_old.rotator.published()["access_token"] == list(hour_old.mx.alive)[-1]
+
+
+def test_a_refused_token_does_not_replace_one_of_other_credentials_without_a_verdict(hour_old: Deployment) -> None:
+    """The new client secret may be wrong."""
+    before = hour_old.rotator.version()
+    hour_old.mx.api_fault = in_turn(status(401), status(401), status(500))
+    hour_old.fill(client_secret="mistyped")
+
     assert hour_old.rotator.version() == before
+
+
+def tokens_at_each_get(deployment: Deployment, *answers: Fault) -> list[str]:
+    """Have the API answer so in turn, and return a list that gets the token that is published at each GET."""
+    seen, answer = list[str](), in_turn(*answers)
+
+    def api() -> Answer | None:
+        seen.append(deployment.rotator.published()["access_token"])
+        return answer()
+
+    deployment.mx.api_fault = api
+    return seen
+
+
+def test_a_reported_token_that_is_dead_is_replaced_before_the_new_one_is_tried(hour_old: Deployment) -> None:
+    """Applications wait for nothing else."""
+    dead = hour_old.rotator.published()["access_token"]
+    seen = tokens_at_each_get(hour_old, status(401), status(200))
+    report(hour_old)
+
+    assert seen == [dead, hour_old.rotator.published()["access_token"]]
+
+
+def test_an_expired_token_is_replaced_before_the_new_one_is_tried(hour_old: Deployment) -> None:
+    """The API may be slow to answer after an outage."""
+    hour_old.clock.now += LIFETIME
+    seen = tokens_at_each_get(hour_old, status(200))
+    hour_old.schedule()
+
+    assert seen == [hour_old.rotator.published()["access_token"]]
+
+
+def test_a_token_that_replaced_a_dead_one_is_verified_by_the_run_alone(hour_old: Deployment) -> None:
+    """The verdict would be one more version, of which Secrets Manager keeps about 100 a day."""
+    hour_old.mx.api_fault = in_turn(status(401))
+    report(hour_old)
+    (outcome,) = hour_old.runs[-1].outcomes
+
+    assert (outcome["verified"], hour_old.rotator.published()["verified"]) == (True, None)
+
+
+def test_a_token_that_replaced_a_dead_one_is_published_again_if_it_is_refused(hour_old: Deployment) -> None:
+    """With `verified` false, so that each check tries it again."""
+    hour_old.mx.api_fault = status(401)
+    report(hour_old)
+
+    assert (hour_old.rotator.calls.count("PutSecretValue"), hour_old.rotator.published()["verified"]) == (3, False)
+
+
+def test_a_dead_token_that_was_refused_is_replaced_after_the_verdict(hour_old: Deployment) -> None:
+    """Two versions for each report would be more than Secrets Manager keeps."""
+    hour_old.mx.api_fault = status(401)
+    report(hour_old)
+    hour_old.clock.sleep(3600)
+    report(hour_old)
+
+    assert hour_old.rotator.calls.count("PutSecretValue") == 2
+
+
+def test_a_report_that_the_api_contradicts_says_so_in_the_secret(hour_old: Deployment) -> None:
+    """The token was published before a verdict."""
+    hour_old.mx.api_fault = in_turn(status(401))
+    report(hour_old)
+    hour_old.clock.sleep(3600)
+
+    assert (report(hour_old), hour_old.rotator.published()["verified"]) == (("kept", "still accepted"), True)
 
 
 @pytest.mark.parametrize("is_running", [True, False])
@@ -869,7 +951,7 @@ def test_a_refresh_token_that_is_refused_fails_as_the_credentials_do(due: Deploy
     outcomes += due.schedule()
 
     assert ([each["who"] for each in outcomes], grants(due)) == (
-        ["the owner of the credentials secret"] * 2,
+        ["the owner of the movieXchange or Vista account"] * 2,
         ["password", "refresh_token"],
     )
 

@@ -41,6 +41,7 @@ MINISTACK_DIFFERS = {
     "test_whether_a_token_could_be_published_is_found_out_without_a_change": "it drops AWSPREVIOUS if an id is reused",
     "test_empty_credentials_have_no_version": "it gives an empty secret a version",
     "test_a_version_of_the_credentials_that_does_not_exist_is_told": "its message is another one",
+    "test_a_version_of_the_credentials_that_appears_late_is_read": "its message is another one",
     "test_a_token_secret_is_created_empty_and_tagged": "it gives an empty secret a version",
 }
 """What MiniStack does otherwise than AWS, moto and roto, by the test that shows it."""
@@ -214,10 +215,28 @@ def test_credentials_are_read_by_their_version(
     assert secrets.credentials(first) == Credentials(**FILLED, version_id=first)
 
 
-def test_a_version_of_the_credentials_that_does_not_exist_is_told(secrets: SecretsManager) -> None:
-    """A trial may name any."""
+def test_a_version_of_the_credentials_that_does_not_exist_is_told(client: "SecretsManagerClient", account: str) -> None:
+    """A trial may name any; a read may lag behind the write for three seconds."""
+    waited = list[float]()
+    secrets = SecretsManager(client, settings(ACCOUNT=account), waited.append)
     with pytest.raises(CredentialsInvalid, match="is still empty, or has no such version"):
         secrets.credentials(ANOTHER_VERSION)
+
+    assert waited == [0, 1, 2]
+
+
+def test_a_version_of_the_credentials_that_appears_late_is_read(client: "SecretsManagerClient", account: str) -> None:
+    """Right credentials are not to be called empty."""
+    version = str(uuid.uuid4())
+
+    def sleep(seconds: float) -> None:
+        if seconds == 1:
+            value = json.dumps(FILLED)
+            client.put_secret_value(SecretId=f"{account}/credentials", SecretString=value, ClientRequestToken=version)
+
+    secrets = SecretsManager(client, settings(ACCOUNT=account), sleep)
+
+    assert secrets.credentials(version).version_id == version
 
 
 def test_binary_credentials_are_told(secrets: SecretsManager, client: "SecretsManagerClient", account: str) -> None:
@@ -384,6 +403,12 @@ def test_only_what_lasts_needs_a_person(code: str, *, needs_person: bool) -> Non
     """Throttling and an outage of Secrets Manager end by themselves."""
     for call in EACH_CALL.values():
         assert failure(call, code).needs_person is needs_person
+
+
+@pytest.mark.parametrize("call", EACH_CALL.values(), ids=EACH_CALL)
+def test_what_passes_says_so(call: Callable[[SecretsManager], object]) -> None:
+    """Nobody has to compare policies because of throttling."""
+    assert failure(call, "ThrottlingException").remedy.startswith("The next run tries again.")
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_a_mistyped_password_says_who_must_act(running: Running) -> None:
     _, (status, printed), _ = running.run("Mistype the password")
     mended, _ = running.shell(f"mx-token-rotator check {WEBSITE}")
 
-    assert (status, "Who must act: the owner of the credentials secret" in printed, mended) == (1, True, 0)
+    assert (status, "Who must act: the owner of the movieXchange or Vista account" in printed, mended) == (1, True, 0)
 
 
 def test_a_fault_can_be_switched_on_and_off(running: Running) -> None:

@@ -209,7 +209,7 @@ def test_a_rejection_is_logged_with_who_must_act(stack: Stack) -> None:
     lines = stack.outcomes("CredentialsRejected")[-2:]
 
     assert {(line["client_id"], line["who"]) for line in lines} == {
-        (name, "the owner of the credentials secret") for name in stack.names
+        (name, "the owner of the movieXchange or Vista account") for name in stack.names
     }
 
 

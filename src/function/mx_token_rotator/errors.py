@@ -3,6 +3,8 @@
 import traceback
 from pathlib import Path
 
+WAIT = "The next run tries again. If it lasts, check the function's way to Secrets Manager, and AWS's Health Dashboard."
+
 
 class TimeIsUp(BaseException):
     """The run must end now. No Exception, because urllib3 and botocore would take it for a socket's and try again."""
@@ -14,11 +16,11 @@ class RotatorError(Exception):
     who = remedy = ""
     needs_person = True  # counts as ActionRequired
 
-    def __init__(self, problem: str, *, kind: str = "", remedy: str = "", ends_by_itself: bool = False) -> None:
+    def __init__(self, problem: str, *, kind: str = "", remedy: str = "") -> None:
         """Take the problem as a sentence without its full stop, and what differs from the class."""
         super().__init__(problem)
         self.problem, self.kind, self.remedy = problem, kind, remedy or self.remedy
-        self.needs_person = self.needs_person and not ends_by_itself
+        self.needs_person = self.needs_person and remedy != WAIT
 
 
 class SettingsInvalid(RotatorError):
@@ -30,23 +32,22 @@ class SettingsInvalid(RotatorError):
 class RequestInvalid(RotatorError):
     """A request cannot be understood."""
 
-    who = "whoever sent the request"
-    remedy = 'By hand, send {} or {"client_id": NAME}, perhaps with "force": true or "dry_run": true.'
-    needs_person = False
+    who, needs_person = "whoever sent the request", False
+    remedy = 'By hand, send {} or {"client_id": NAME}. On the queue, see who sends, or reports a removed client ID.'
 
 
 class CredentialsInvalid(RotatorError):
     """The credentials secret is empty, or its value cannot be used."""
 
-    who = "the owner of the credentials secret"
+    who = "the owner of the movieXchange or Vista account"
     remedy = 'Store plain text like {"username": "…", "password": "…", "client_secret": "…"} in the credentials secret.'
 
 
 class CredentialsRejected(RotatorError):
     """The token service rejected the user name or the password; of the kind `client ID`, that client ID alone."""
 
-    who = "the owner of the credentials secret"
-    remedy = "Store the right credentials, which are used at once. To try the current ones once more, send force."
+    who = "the owner of the movieXchange or Vista account"
+    remedy = 'Store the right ones, which are used at once. To try these once more, invoke with {"force": true}.'
 
 
 class TokenRefused(RotatorError):
@@ -59,16 +60,15 @@ class TokenRefused(RotatorError):
 class MovieXchangeUnavailable(RotatorError):
     """The token service cannot be reached, is too slow, limits the rate, or is broken."""
 
-    who = "nobody"
+    who, needs_person = "nobody", False
     remedy = "The next scheduled run tries again. If it lasts, check the network, then the status of movieXchange."
-    needs_person = False
 
 
 class MovieXchangeMisbehaved(RotatorError):
     """The token service's answer is neither a token nor a refusal of the credentials."""
 
-    who = "whoever runs the proxy or firewall in between, or movieXchange's support or your Vista representative"
-    remedy = "Check Environment, AuthUrl and any proxy that answers in the host's place, then show its owner this line."
+    who = "your network administrators, then movieXchange's support or your Vista representative"
+    remedy = "Check Environment and AuthUrl, and whether a proxy answers in the host's place. Then show them this line."
 
 
 class SecretsManagerFailed(RotatorError):

@@ -67,7 +67,7 @@ def _from_queue(records: Any, clients: Sequence[Client], account: str, now: date
 def _client(name: object, clients: Sequence[Client]) -> Client:
     found = [client for client in clients if client.name == name]
     if not found:
-        raise RequestInvalid(f"It names none of the stack's ClientIds, {', '.join(each.name for each in clients)}")
+        raise RequestInvalid(f"The stack has no such client ID; it has {', '.join(each.name for each in clients)}")
     return found[0]
 
 

@@ -21,11 +21,7 @@ def is_retry_slot(scheduled_at: datetime | None, check_every: timedelta) -> bool
 
 @dataclass
 class Grants:
-    """Gets the tokens of one run, with the current version of the credentials.
-
-    The label is put on a version before its first log-in and comes off unless that is rejected, so that the version
-    stays blocked if the function dies in between. A proven version gets the label only when it is rejected.
-    """
+    """Gets the tokens of one run. Before its first log-in a version gets the label, in case the function dies then."""
 
     request: Request
     settings: Settings

@@ -40,8 +40,9 @@ class MovieXchange:
         try:
             return self._grant(form, tries, client_id, credentials.client_secret, credentials.version_id)
         except errors.CredentialsRejected as rejection:
-            if spaces := credentials.outer_spaces():
-                rejection.problem += f"; a space begins or ends {spaces} in the secret"
+            rejection.problem += f", read from the secret {self.settings.account}/credentials"
+            if spaced := " and ".join(name for name, value in form.items() if value != value.strip(" ")):
+                rejection.problem += f"; a space begins or ends {spaced} there"
             raise
 
     def renew(self, stored: RefreshToken, *, tries: int = TRIES) -> Grant:
@@ -88,11 +89,10 @@ class MovieXchange:
 
 
 def judge(answer: Answer, url: str) -> tuple[bool | None, str]:
-    """Return what an answer of the API says of the token, None for nothing, and what was seen."""
+    """Return what an answer of the API says of the token, None for nothing (a firewall's page), and what was seen."""
     correlation_id = answer.headers.get("Mx-Correlation-Id", "")  # movieXchange's support asks for it
     shown = f", Mx-Correlation-Id {correlation_id}" if re.fullmatch(r"[0-9A-Fa-f-]{1,64}", correlation_id) else ""
     seen = f"The GET of VerifyPath, {url}, got {answer}{shown}"
-    # A page comes from a firewall, not from the API.
     is_page = "html" in answer.headers.get("Content-Type", "").lower() or answer.body.lstrip()[:1] == b"<"
     if answer.status in {401, 403} and not is_page:
         return False, seen

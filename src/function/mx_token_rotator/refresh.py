@@ -112,54 +112,63 @@ class Run:
         verdict = None
         if token and (reason == "rejected" or (reason == "fresh" and token.verified is False)):
             verdict, seen = self.moviexchange.verify(token)
-            if verdict is False and reason == "fresh":
+            if verdict is False and not is_due:
                 raise errors.TokenRefused(f"{seen}; the token stays published, since no accepted one is there")
-            if verdict and reason == "fresh":
+            if verdict:  # OCAPI answers 401 also if only the visitor is not signed in
                 self._publish(client, replace(token, verified=True))
-            elif verdict:  # OCAPI answers 401 also if only the visitor is not signed in
-                is_due, reason = False, "still accepted"
+                is_due, reason = False, "still accepted" if is_due else reason
         if is_due:
-            return self._replace(client, reason, None if verdict is False or not self.lives[client.name] else token)
+            is_bad = False in {verdict, token and token.verified} or not self.lives[client.name]
+            return self._replace(client, reason, None if is_bad else token)
         return outcome(client.name, self.published[client], "kept", reason)
 
     def _replace(self, client: Client, reason: str, old: AccessToken | None) -> Outcome:
-        """Get a token, try it, and publish it unless the old one is better, which is None if it is known to be dead."""
-        if self.published[client].text and not self.grants.stop:
+        """Get a token, try it, and publish it unless the old one is better, which is None if it is known to be bad."""
+        before = self.published[client]
+        if before.text and not self.grants.stop:
             # A log-in may end the old token: find out first whether another one could be published.
-            self.secrets.confirm_writable(client, self.published[client])
+            self.secrets.confirm_writable(client, before)
         # The stored refresh token is for a token that is due by itself.
         may_renew = self.settings.keep_refresh_token and reason not in {"forced", "credentials changed"}
         token, is_renewed = self.grants.obtain(client, may_renew=may_renew)
+        # A dead token is replaced before the verdict on the new one, unless the last verdict was bad: it is a version.
+        is_urgent = before.token is not None and old is None and before.token.verified is not False
+        is_news = is_urgent and self._publish(client, token)
         verdict, seen = self.moviexchange.verify(token, is_new=True)
-        is_old_better = verdict is False and old is not None and self.moviexchange.verify(old)[0] is not False
-        if old and is_old_better and old.credentials_version != token.credentials_version:
+        has_other_source = old is not None and old.credentials_version != token.credentials_version
+        # Without a verdict on the old token, a new one of the same credentials is no worse, since it is alive.
+        verdict_on_old = self.moviexchange.verify(old)[0] if old and verdict is False else False
+        is_old_better = verdict_on_old or (verdict_on_old is None and has_other_source)
+        if is_old_better and has_other_source:
             self.grants.reject(token.credentials_version, errors.TokenRefused(seen))
         elif not is_renewed:
             self.grants.accept(token.credentials_version)
         if is_old_better:
             raise errors.TokenRefused(f"{seen}; the published token stays")
-        if verdict is False:  # a run by hand at the same time may have published a better one
-            before = self.published[client].version_id
-            self._read(client)
-            if self.published[client].version_id != before:
-                return outcome(client.name, self.published[client], "kept", "already replaced")
-        token = replace(token, verified=verdict)
-        is_news = not token.says_the_same_as(self.published[client].token)
-        if is_news:
-            self._publish(client, token)
+        if verdict is False:  # a run by hand at the same time may have published a later one
+            other = self.secrets.published(client, self.world.clock())
+            if other and other.token and other.token.issued_at > token.issued_at:
+                return outcome(client.name, other, "kept", "already replaced")
+        if verdict is False or not is_urgent:
+            is_news = self._publish(client, replace(token, verified=verdict)) or is_news
         if verdict is False:
             raise errors.TokenRefused(f"{seen}; the new token is published, since no accepted one is there")
         said = ("refreshed", reason + ", by refresh token" * is_renewed) if is_news else ("kept", "same token")
-        return outcome(client.name, self.published[client], *said)
+        return outcome(client.name, self.published[client], *said) | {"verified": verdict}
 
-    def _publish(self, client: Client, token: AccessToken) -> None:
-        had_expired = self.published[client].token and not self.lives[client.name]
+    def _publish(self, client: Client, token: AccessToken) -> bool:
+        """Publish a token, unless that would tell applications nothing new; return whether it was published."""
+        published = self.published[client]
+        if token.says_the_same_as(published.token):
+            return False
         try:
             self.published[client] = self.secrets.publish(client, token)
         except errors.SecretsManagerFailed as failure:
             self.grants.stop = failure
             raise
+        had_expired = published.token and not self.lives[client.name]
         self.lives[client.name] = 0.0 if had_expired else token.life_remaining(self.world.clock())
+        return True
 
     def _try_credentials(self, client: Client, old: AccessToken | None) -> Outcome:
         """Log in with a version of the credentials; publish its token only if that ended the published one."""
@@ -168,6 +177,5 @@ class Run:
         if verdict is False:
             raise errors.TokenRefused(seen)
         has_ended = bool(verdict and old and self.moviexchange.verify(old)[0] is False)
-        if has_ended:
-            self._publish(client, replace(token, verified=True))
-        return outcome(client.name, self.published[client], ("kept", "refreshed")[has_ended], "credentials accepted")
+        is_news = has_ended and self._publish(client, replace(token, verified=True))
+        return outcome(client.name, self.published[client], ("kept", "refreshed")[is_news], "credentials accepted")

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mx_token_rotator.errors import CredentialsInvalid, SecretsManagerFailed, TimeIsUp
+from mx_token_rotator.errors import WAIT, CredentialsInvalid, SecretsManagerFailed, TimeIsUp
 from mx_token_rotator.settings import Client, Settings
 from mx_token_rotator.tokens import AccessToken, Credentials, Published, RefreshToken
 
@@ -40,19 +40,17 @@ class SecretsManager:
 
     def create(self, kind: str, client: Client) -> None:
         """Create a secret without a value, of the kind `tokens` or `refresh-tokens`."""
-        tags = {TAG: self._settings.account} | self._settings.secret_tags
+        tags = [{"Key": k, "Value": v} for k, v in ({TAG: self._settings.account} | self._settings.secret_tags).items()]
         key = {"KmsKeyId": self._settings.kms_key} if self._settings.kms_key else {}
-        listed = [{"Key": tag, "Value": value} for tag, value in tags.items()]
         description = f"movieXchange {kind} of {client.client_id}, written by mx-token-rotator alone"
-        self._call("create_secret", self._name(kind, client), Description=description, Tags=listed, **key)
+        self._call("create_secret", self._name(kind, client), Description=description, Tags=tags, **key)
 
     def use_stack_key(self, kind: str, client: Client) -> None:
         """Have a secret encrypted under the stack's key; an empty text means the AWS managed key."""
         self._call("update_secret", self._name(kind, client), KmsKeyId=self._settings.kms_key)
 
     def confirm_writable(self, client: Client, published: Published) -> None:
-        """Find out, without a change, whether a token could be published."""
-        # With an existing version's id and value, PutSecretValue "succeeds but does nothing" (its API reference).
+        """See whether a token can be published: PutSecretValue of an existing version "succeeds but does nothing"."""
         self._put("tokens", client, SecretString=published.text, ClientRequestToken=published.version_id)
 
     def publish(self, client: Client, token: AccessToken) -> Published:
@@ -78,8 +76,11 @@ class SecretsManager:
 
     def credentials(self, version_id: str) -> Credentials:
         """Read a version of the credentials. Raises CredentialsInvalid."""
-        value = self._value({"empty"}, self.credentials_secret, VersionId=version_id)
-        text = value.get("SecretString") or value.get("SecretBinary")
+        for wait in WAITS:
+            self._sleep(wait)
+            value = self._value({"empty"}, self.credentials_secret, VersionId=version_id)
+            if text := value.get("SecretString") or value.get("SecretBinary"):
+                break
         return Credentials.parse(text, version_id=version_id, secret=self.credentials_secret)
 
     def move_rejected(self, *, to: str | None, of: str | None) -> None:
@@ -127,12 +128,12 @@ class SecretsManager:
         except ClientError as error:
             raise _failure(asked, name, error.response["Error"]["Code"], error.response["Error"]["Message"]) from None
         except (BotoCoreError, TimeIsUp) as error:
-            raise SecretsManagerFailed(f"{asked} got no answer: {type(error).__name__}", ends_by_itself=True) from None
+            raise SecretsManagerFailed(f"{asked} got no answer: {type(error).__name__}", remedy=WAIT) from None
 
 
 def _failure(asked: str, name: str, code: str, message: str) -> SecretsManagerFailed:
     """Name what failed by the error's code; its message may quote what was sent, and is only searched."""
-    problem, remedy, kind = f"{asked} failed: {code}", "", ""
+    problem, remedy, kind = f"{asked} failed: {code}", WAIT * code.startswith(PASSING), ""
     if code == "ResourceNotFoundException":  # AWS tells an empty secret from a missing one by the message alone
         kind = "empty" if "secret value" in message else "missing"
         remedy = "Create the secret, or deploy the stack with CreateCredentials=true."
@@ -144,4 +145,4 @@ def _failure(asked: str, name: str, code: str, message: str) -> SecretsManagerFa
         remedy = f"Run aws secretsmanager restore-secret --secret-id {name}"
     elif code.startswith("AccessDenied") and name.endswith("/credentials"):
         problem = f"{problem} (the function's role may not, or the secret does not exist)"
-    return SecretsManagerFailed(problem, kind=kind, remedy=remedy, ends_by_itself=code.startswith(PASSING))
+    return SecretsManagerFailed(problem, kind=kind, remedy=remedy)

@@ -42,14 +42,8 @@ class Credentials:
         for name, member in members.items():
             if trouble := _trouble(name, member):
                 raise CredentialsInvalid(f"The member {name} of the secret {secret} {trouble}")
-        # HTTP does not carry spaces around a header's value.
-        members["client_secret"] = members["client_secret"].strip(" ")
+        members["client_secret"] = members["client_secret"].strip(" ")  # HTTP does not carry these around a value
         return cls(**members, version_id=version_id)
-
-    def outer_spaces(self) -> str:
-        """Return which of user name and password begin or end with a space; they are sent as they are."""
-        sent = {"username": self.username, "password": self.password}
-        return " and ".join(name for name, value in sent.items() if value != value.strip(" "))
 
 
 def _trouble(name: str, member: object) -> str:
