@@ -40,7 +40,7 @@ class CredentialsInvalid(RotatorError):
     """The credentials secret is empty, or its value cannot be used."""
 
     who = "the owner of the movieXchange or Vista account"
-    remedy = 'Store plain text like {"username": "…", "password": "…", "client_secret": "…"} in the credentials secret.'
+    remedy = 'Store the right value, as plain text like {"username": "…", "password": "…", "client_secret": "…"}.'
 
 
 class CredentialsRejected(RotatorError):
@@ -54,7 +54,7 @@ class TokenRefused(RotatorError):
     """The API refused a token that the token service has just issued."""
 
     who = "the owner of the movieXchange or Vista account"
-    remedy = "Check client_secret. If the account has no licence for this API, set VerifyPath to another GET or none."
+    remedy = "Check client_secret. Only if applications' own calls work, set VerifyPath to a licensed GET, or none."
 
 
 class MovieXchangeUnavailable(RotatorError):
