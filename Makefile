@@ -18,7 +18,7 @@ To change it
   make scanners         installs the scanners of templates, which tests need too
   make matrix           writes into the docs who may do what
   make faults           tries every fault of movieXchange, and writes into the docs what came of each
-  make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs
+  make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs; SEED=7 replays one history
   make diagrams         draws the other diagrams of the docs
   make lock             pins newer versions of what is installed
   make audit            asks whether a version has a known vulnerability
@@ -143,7 +143,8 @@ test-aws-clean: environments
 stand-in: environments
 	@.venv/bin/python -m tools.contract.stand_in dist/stand-in.json
 
-# Runs the refresh logic through YEARS token-years of faults, from the seed SEED on, and draws what an outage costs.
+# Runs the refresh logic through YEARS token-years of faults (30, in 6 minutes), and draws what an outage costs; with
+# SEED, prints what led to the end of that seed's history.
 simulate: .venv/made-from.txt
 	@PYTHONPATH=src/function .venv/bin/python -m tools.simulation
 

@@ -5,30 +5,43 @@ refused, reads lag behind writes, and a day's versions are limited.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from mx_token_rotator import grants, moviexchange, refresh
+from mx_token_rotator import errors, grants, moviexchange, refresh
 from mx_token_rotator.moviexchange import MovieXchange
 from mx_token_rotator.refresh import Run
 from mx_token_rotator.secrets_manager import SecretsManager
 from mx_token_rotator.transport import Answer
+from tools.local.aws import PROJECT
+from tools.simulation import __main__ as main
 from tools.simulation import faults as f
+from tools.simulation import metrics, watch
+from tools.simulation.alarms import Alarm, alarms
 from tools.simulation.faults import FAIR, HOUR, MINUTE, ROUGH
-from tools.simulation.invariants import Invariant, Violation
-from tools.simulation.promise import Promise
-from tools.simulation.runner import live, stack
+from tools.simulation.invariants import SECRET, Invariant, Violation
+from tools.simulation.limits import State
+from tools.simulation.promise import DEFAULTS, Promise
+from tools.simulation.runner import History, live, stack
+from tools.simulation.sometimes import REASONS, SELDOM, missing
 from tools.simulation.stack import CLIENTS, Stack
+from tools.simulation.trace import PAGE
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_every_invariant_holds_throughout_a_history(seed: int) -> None:
     """Each seed draws the settings, the kind of movieXchange, and what goes wrong."""
-    assert live(seed, days=15).violation == ""
+    history = live(seed, days=6)
+
+    assert history.violation == "", f"replay with make simulate SEED={seed}"
 
 
 def test_one_seed_is_one_history() -> None:
@@ -43,7 +56,7 @@ def test_histories_differ_in_what_their_seeds_draw() -> None:
         for each in map(stack, range(40))
     ]
 
-    assert [len(set(draws)) for draws in zip(*drawn, strict=True)] == [3, 3, 2, 2]
+    assert [len(set(draws)) for draws in zip(*drawn, strict=True)] == [3, 4, 2, 2]
 
 
 def quiet(lived: Stack) -> None:
@@ -114,6 +127,66 @@ def two_at_once(lived: Stack) -> None:
     for hour in range(24):
         for second in (0, 1):
             lived.engine.at(hour * HOUR + second, partial(lived.invoke, {"force": True}))
+    lived.run(1)
+
+
+def for_a_day(kind: str) -> Callable[[Stack], None]:
+    """Return a scene in which a fault lasts for a day."""
+
+    def scene(lived: Stack) -> None:
+        lived.engine.run(HOUR)
+        lived.faults.begin(kind, lived.engine.now, 24 * HOUR)
+        lived.run(1)
+
+    scene.__name__ = kind
+    return scene
+
+
+def the_same_token_again(lived: Stack) -> None:
+    """Have movieXchange issue a token again until it ends."""
+    lived.account.kind = "same"
+    lived.run(1)
+
+
+def wrong_client_secret(lived: Stack) -> None:
+    """Store a client secret with which the API refuses every token."""
+    lived.engine.run(HOUR)
+    right, lived.account.client_secret = lived.account.client_secret, "secret-client-secret-mistyped"
+    lived.put_credentials()
+    lived.account.client_secret = right
+    lived.run(1)
+
+
+def refused_new_tokens(lived: Stack) -> None:
+    """Have the API refuse every token that is issued from now on, and accept the older ones."""
+    lived.engine.run(HOUR)
+    lived.faults.begin("the API refuses new tokens", lived.engine.now, 24 * HOUR)
+    older, accepts = set(lived.account.tokens), lived.account.accepts
+    lived.account.accepts = (  # type: ignore[method-assign]
+        lambda access_token, client_secret, now: access_token in older and accepts(access_token, client_secret, now)
+    )
+    lived.run(1)
+
+
+def all_tokens_end(lived: Stack) -> None:
+    """Have movieXchange end all tokens at one moment."""
+    lived.engine.run(HOUR)
+    lived.end_all_tokens()
+    lived.run(1)
+
+
+def lost_messages(lived: Stack) -> None:
+    """Have nothing start the function any more."""
+    lived.engine.run(2 * HOUR)
+    lived.faults.begin(f.LOST, lived.engine.now, 24 * HOUR)
+    lived.queue.send = lambda body: None  # type: ignore[method-assign]  # noqa: ARG005
+    lived.run(1)
+
+
+def time_out(lived: Stack) -> None:
+    """Have an invocation end without a result."""
+    lived.engine.run(2 * HOUR)
+    lived.killed_at_call = 1
     lived.run(1)
 
 
@@ -198,6 +271,46 @@ def writes_what_it_reads(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SecretsManager, "published", read)
 
 
+def asks_twice(patch: pytest.MonkeyPatch) -> None:
+    """Log in twice, whatever the first answer is."""
+    log_in = MovieXchange.log_in
+
+    def again(self: MovieXchange, *what: Any, **how: Any) -> Any:  # noqa: ANN401
+        with suppress(errors.RotatorError):
+            log_in(self, *what, **how)
+        return log_in(self, *what, **how)
+
+    patch.setattr(MovieXchange, "log_in", again)
+
+
+def spends_tokens(patch: pytest.MonkeyPatch) -> None:
+    """Log in without trying whether a token could be written, and twice."""
+    asks_twice(patch)
+    patch.setattr(SecretsManager, "confirm_writable", lambda *_: None)
+
+
+def is_deaf(name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a breakage in which an alarm hears nothing."""
+
+    def breakage(patch: pytest.MonkeyPatch) -> None:
+        rings = Alarm.rings
+        patch.setattr(Alarm, "rings", lambda self, now: self.name != name and rings(self, now))
+
+    breakage.__name__ = f"no {name}"
+    return breakage
+
+
+def counts_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Emit no metric."""
+    patch.setattr(metrics.HANDLER, "report", lambda *_, **__: None)
+
+
+def rings_early(patch: pytest.MonkeyPatch) -> None:
+    """Have TokenLifeLow ring at less than 60 percent."""
+    patch.setattr(watch, "alarms", lambda: {name: replace(each, threshold=60.0) for name, each in alarms().items()})
+
+
+ALWAYS = decide_otherwise("fresh", (True, "expiring"))
 OFTEN = Promise(check_every=300.0)
 BROKEN: list[tuple[Invariant, Callable[[pytest.MonkeyPatch], None], Callable[[Stack], None], Promise]] = [
     (Invariant.VALID, decide_otherwise("expiring", (False, "fresh")), quiet, Promise()),
@@ -213,6 +326,33 @@ BROKEN: list[tuple[Invariant, Callable[[pytest.MonkeyPatch], None], Callable[[St
     (Invariant.DOCUMENTS, promises_too_much, quiet, Promise()),
     (Invariant.OUTCOMES, says_everything_twice, quiet, Promise()),
     (Invariant.QUIET, writes_what_it_reads, quiet, Promise()),
+    (Invariant.LOG_INS, ALWAYS, quiet, Promise()),
+    (Invariant.RINGS, counts_nothing, mistyped_password, Promise()),
+    (Invariant.SILENT, rings_early, quiet, Promise(refresh_at_percent=70)),
+]
+IN_STATES: list[tuple[State, Callable[[pytest.MonkeyPatch], None], Callable[[Stack], None]]] = [
+    (State.ISSUED, ALWAYS, quiet),
+    (State.UNLICENSED, ALWAYS, for_a_day(f.API_UNLICENSED)),
+    (State.REFUSED, ALWAYS, refused_new_tokens),
+    (State.SAME, ALWAYS, the_same_token_again),
+    (State.CLIENT_REFUSED, asks_twice, for_a_day(f.CLIENT_REJECTED)),
+    (State.REJECTED, ignores_the_label, mistyped_password),
+    (State.UNAVAILABLE, tries_on_and_on, for_a_day(f.MX_LIMITING)),
+    (State.MISBEHAVED, asks_twice, for_a_day(f.MX_NONSENSE)),
+    (State.UNWRITTEN, spends_tokens, for_a_day(f.TOKENS_DENIED)),
+]
+TROUBLES: list[tuple[str, Callable[[Stack], None]]] = [
+    ("TokenLifeLow", for_a_day(f.MX_DOWN)),
+    ("TokenLifeLow", for_a_day(f.TOKENS_DENIED)),
+    ("TokenLifeLow", lost_messages),
+    ("ActionRequired", mistyped_password),
+    ("ActionRequired", for_a_day(f.CLIENT_REJECTED)),
+    ("ActionRequired", for_a_day(f.MX_NONSENSE)),
+    ("ActionRequired", for_a_day(f.TOKENS_DENIED)),
+    ("ActionRequired", for_a_day(f.KEY_DENIED)),
+    ("RefreshFailing", for_a_day(f.MX_DOWN)),
+    ("RefreshFailing", for_a_day(f.MX_LIMITING)),
+    ("FunctionBroken", time_out),
 ]
 
 
@@ -234,12 +374,112 @@ def test_a_broken_logic_is_caught(
     assert invariant in {each.invariant for each in lived.invariants.violations}
 
 
+def caught(scene: Callable[[Stack], None], promise: Promise = DEFAULTS) -> list[Violation]:
+    """Play a scene to its end, and return what was caught."""
+    lived = Stack(1, FAIR, promise=promise)
+    lived.invariants.is_strict = False
+    lived.live()
+    scene(lived)
+    return lived.invariants.violations
+
+
+@pytest.mark.parametrize(("state", "breakage", "scene"), IN_STATES, ids=[each[0].name for each in IN_STATES])
+def test_too_many_log_ins_are_caught_in_each_state(
+    monkeypatch: pytest.MonkeyPatch,
+    state: State,
+    breakage: Callable[[pytest.MonkeyPatch], None],
+    scene: Callable[[Stack], None],
+) -> None:
+    """Each row of the limits can be exceeded."""
+    breakage(monkeypatch)
+
+    assert any(each.invariant is Invariant.LOG_INS and f"where {state} " in str(each) for each in caught(scene))
+
+
+def test_each_state_has_a_logic_that_exceeds_its_limit() -> None:
+    """None is there that cannot be exceeded."""
+    assert [state for state, *_ in IN_STATES] == list(State)
+
+
+@pytest.mark.parametrize(("name", "scene"), TROUBLES, ids=[f"{name}-{scene.__name__}" for name, scene in TROUBLES])
+def test_an_alarm_that_hears_nothing_is_caught(
+    monkeypatch: pytest.MonkeyPatch, name: str, scene: Callable[[Stack], None]
+) -> None:
+    """Each alarm is missed in the trouble that it is for."""
+    is_deaf(name)(monkeypatch)
+
+    assert any(each.invariant is Invariant.RINGS and name in str(each) for each in caught(scene))
+
+
+@pytest.mark.parametrize(("name", "scene"), TROUBLES, ids=[f"{name}-{scene.__name__}" for name, scene in TROUBLES])
+def test_the_alarm_of_each_trouble_rings(name: str, scene: Callable[[Stack], None]) -> None:
+    """And every invariant holds meanwhile."""
+    lived = Stack(1, FAIR)
+    lived.live()
+    lived.engine.run(HOUR + MINUTE)
+    lived.invariants.watch.has_rung.clear()
+    scene(lived)
+
+    assert name in lived.invariants.watch.has_rung
+
+
+@pytest.mark.parametrize("lifetime", [3600.0, 14_400.0, 43_200.0, 86_400.0])
+@pytest.mark.parametrize("kind", ["keeps", "ends", "repeats"])
+def test_nothing_rings_in_a_healthy_stack(kind: str, lifetime: float) -> None:
+    """After the first hour, in which there are no data yet."""
+    lived = Stack(1, FAIR, kind=kind, promise=Promise(lifetime=lifetime))
+    lived.live()
+    lived.engine.run(HOUR + 30 * MINUTE)
+    lived.invariants.watch.has_rung.clear()
+    lived.run(2)
+
+    assert lived.invariants.watch.has_rung == set()
+
+
+@pytest.mark.parametrize("kind", ["keeps", "ends"])
+def test_tokens_of_ten_minutes_ring_the_alarm(kind: str) -> None:
+    """They have expired whenever they are checked; the versions a day stay bounded."""
+    lived = Stack(1, FAIR, kind=kind, promise=Promise(lifetime=600.0))
+    lived.live()
+    lived.engine.run(2 * HOUR)
+    lived.invariants.watch.has_rung.clear()
+    lived.run(1)
+
+    assert lived.invariants.watch.has_rung == {"TokenLifeLow"}
+
+
+def rows_of_the_docs() -> list[list[str]]:
+    """Return the rows of all tables of the docs."""
+    lines = [line for page in (PROJECT / "docs").glob("*.md") for line in page.read_text().splitlines()]
+    return [line.split("|") for line in lines if line.startswith("|")]
+
+
+def test_the_docs_name_the_times_in_which_alarms_ring() -> None:
+    """They are the ones that the simulation goes by."""
+    rows = rows_of_the_docs()
+    rings = {row[1].strip(" `"): row[3] for row in rows if len(row) == 6 and row[1].strip(" `") in alarms()}
+
+    assert (
+        "within an hour" in rings["TokenLifeLow"],
+        "at the first error" in rings["ActionRequired"],
+        "after three failures within an hour" in rings["RefreshFailing"],
+        "ended without a result" in rings["FunctionBroken"],
+        (watch.WITHIN, watch.FAILURES),
+    ) == (True, True, True, True, (HOUR, 3))
+
+
 def test_each_invariant_has_a_logic_that_breaks_it() -> None:
     """None is there that cannot fail."""
     assert {invariant for invariant, *_ in BROKEN} == set(Invariant)
 
 
-@pytest.mark.parametrize("scene", [*dict.fromkeys(scene for _, _, scene, _ in BROKEN), lost_sessions, two_at_once])
+SCENES = [
+    *dict.fromkeys([scene for _, _, scene, _ in BROKEN] + [scene for *_, scene in IN_STATES]),
+    *(lost_sessions, two_at_once, all_tokens_end, wrong_client_secret),
+]
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.__name__ for scene in SCENES])
 def test_the_logic_as_it_is_survives_the_same(scene: Callable[[Stack], None]) -> None:
     """It is the breakage that is caught, and not the scene."""
     lived = Stack(1, FAIR)
@@ -270,3 +510,87 @@ def test_a_function_that_is_killed_at_any_call_costs_nothing_for_long(call: int)
     lived.run(1)
 
     assert lived.faults.counts[f.KILLED] > 0
+
+
+@pytest.fixture
+def printed() -> Console:
+    """Make a console whose lines can be read."""
+    return Console(file=StringIO(), width=400)
+
+
+def text_of(console: Console) -> str:
+    """Return what was printed."""
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def without_processes(patch: pytest.MonkeyPatch, days: float) -> None:
+    """Have the histories be short, and in this process."""
+    patch.setattr(main, "live", partial(live, days=days))
+    patch.setattr(main, "ProcessPoolExecutor", ThreadPoolExecutor)
+    patch.setattr(main, "write", lambda: None)
+
+
+def test_a_replay_is_a_page_with_what_the_function_decided(monkeypatch: pytest.MonkeyPatch, printed: Console) -> None:
+    """Of the same history as before."""
+    without_processes(monkeypatch, 3)
+    status = main.replay(printed, 7)
+    lines = text_of(printed).splitlines()
+
+    assert (status, len(lines) <= PAGE + 1, " -> " in lines[-2], lines[:-1]) == (0, True, True, live(7, 3).trace)
+
+
+def test_a_trace_contains_no_secret() -> None:
+    """Neither credentials nor tokens, whatever went wrong."""
+    assert [seed for seed in range(2) if SECRET.search("".join(live(seed, 3).trace))] == []
+
+
+def test_a_violation_prints_the_command_that_replays_it(monkeypatch: pytest.MonkeyPatch, printed: Console) -> None:
+    """Its seed alone is its history."""
+    says_everything_twice(monkeypatch)
+    without_processes(monkeypatch, 1)
+    status = main.simulate(printed, 3)
+
+    assert (status, "make simulate SEED=0" in text_of(printed)) == (1, True)
+
+
+def test_a_replay_ends_at_the_violation(monkeypatch: pytest.MonkeyPatch, printed: Console) -> None:
+    """Its last line says which invariant does not hold."""
+    says_everything_twice(monkeypatch)
+    without_processes(monkeypatch, 1)
+
+    assert (main.replay(printed, 0), text_of(printed).splitlines()[-1].split(":")[0]) == (1, str(Invariant.OUTCOMES))
+
+
+def test_what_never_occurs_fails_a_long_run(monkeypatch: pytest.MonkeyPatch, printed: Console) -> None:
+    """Ten short histories have not met everything."""
+    without_processes(monkeypatch, 0.1)
+
+    assert (main.simulate(printed, 30), "Never occurred" in text_of(printed)) == (1, True)
+
+
+@pytest.mark.parametrize("what", [f.KILLED, "kept: fresh", "ALARM: TokenLifeLow"])
+def test_each_kind_of_trouble_outcome_and_alarm_is_expected(what: str) -> None:
+    """In a hundred token-years, all of them."""
+    assert what in set(missing(History(), 100))
+
+
+def test_little_is_sure_in_few_years() -> None:
+    """Nothing is asserted of a short run, and what is seldom only of a long one."""
+    few, some, all_of_them = (set(missing(History(), years)) for years in (3, 30, 100))
+
+    assert (few, all_of_them - some) == (set(), SELDOM)
+
+
+def test_every_reason_and_error_of_the_docs_must_occur() -> None:
+    """Apart from those that need a wrong setting, a wrong request or a defect."""
+    rows = rows_of_the_docs()
+    reasons = {
+        f"{row[1].strip(' `')}: {row[2].strip(' `')}"
+        for row in rows
+        if row[1:2] in ([" `refreshed` "], [" `kept` "]) and "`" in row[2]
+    }
+    documented = {f"failed: {name}" for name, each in vars(errors).items() if hasattr(each, "needs_person")}
+    impossible = {f"failed: {name}" for name in ("RotatorError", "SettingsInvalid", "RequestInvalid", "Unexpected")}
+
+    assert (reasons - {"kept: dry run: …"} | documented) - impossible - REASONS == set()

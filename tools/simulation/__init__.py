@@ -12,8 +12,14 @@ invocation       one invocation of the function, which may be slow or be killed 
 applications     readers of a token, which cache it and report what the API refuses
 stack            a deployed stack with its schedule, its applications and its people
 invariants       what must hold, each with its name
+limits           how often the function may log in, by what came of it
+metrics          what an invocation emits, by the handler's own rules
+alarms           CloudWatch's alarms of the template
+watch            whether the alarms ring when they should
+trace            what happened, in one page
+sometimes        what must have occurred in enough years
 promise          how much trouble an application does not notice, computed from the settings
 runner           one history for each seed
 figures          the table and the diagram of an outage, for the docs
-__main__         many histories, and a table of what happened in them
+__main__         many histories with tables of what happened in them, or the trace of one
 """

@@ -20,6 +20,11 @@ def written(seconds: float) -> str:
     return moment(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_of(text: str) -> float:
+    """Read a time as the secrets have it."""
+    return (datetime.fromisoformat(text) - EPOCH).total_seconds()
+
+
 class Engine:
     """A clock that jumps from one event to the next; events of the same time happen in the order of their request."""
 

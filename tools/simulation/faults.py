@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 DAY = 86_400.0
@@ -22,15 +23,18 @@ FAILING = "Secrets Manager fails now and then"
 SLOW = "Secrets Manager is slow"
 CREDENTIALS_DENIED = "the credentials cannot be read (AccessDenied)"
 TOKENS_DENIED = "tokens cannot be written (AccessDenied)"
+KEY_DENIED = "the tokens' KMS key is denied"
 LABELS_DENIED = "the label cannot be moved (AccessDenied)"
 
 OF_THE_API = (API_DOWN, API_UNLICENSED)
 """Applications have a working token all the same, as far as the API accepts any."""
 STRETCHES = (
     *(MX_DOWN, MX_FAILING, MX_LIMITING, MX_NONSENSE, MX_SLOW, MX_MISTAKEN, CLIENT_REJECTED, *OF_THE_API),
-    *(READS_THROTTLED, FAILING, SLOW, CREDENTIALS_DENIED, TOKENS_DENIED, LABELS_DENIED),
+    *(READS_THROTTLED, FAILING, SLOW, CREDENTIALS_DENIED, TOKENS_DENIED, KEY_DENIED, LABELS_DENIED),
 )
 """What begins by itself and lasts for minutes or hours."""
+LASTING = (API_UNLICENSED, TOKENS_DENIED, KEY_DENIED)
+"""What now and then lasts for a day, because a person must end it."""
 
 LOST = "a message is lost"
 LATE = "a message is late"
@@ -70,9 +74,12 @@ class Faults:
     rng: random.Random
     climate: Climate
     counts: Counter[str] = field(default_factory=Counter)
+    note: Callable[[str], None] = lambda _: None
+    """Told of each that begins or ends."""
     _until: dict[str, float] = field(default_factory=dict)
     _calm_at: float = float("-inf")
     _since: dict[str, float] = field(default_factory=dict)
+    _ended_at: dict[str, float] = field(default_factory=dict)
     _past: list[tuple[float, float, str]] = field(default_factory=list)
 
     def is_calm(self, now: float) -> bool:
@@ -87,6 +94,8 @@ class Faults:
         """Begin a stretch of known length, or lengthen the one that lasts; a moment's fault has no length."""
         self.counts[kind] += 1
         self._past.append((now, now + seconds, kind))
+        self._ended_at[kind] = max(self._ended_at.get(kind, now), now + seconds)
+        self.note(f"{kind}, for {seconds / MINUTE:.0f} min" if seconds else kind)
         if seconds:
             self._until[kind] = max(self._until.get(kind, 0.0), now + seconds)
             self._calm_at = max(self._calm_at, now + seconds)
@@ -96,8 +105,11 @@ class Faults:
         if on and kind not in self._since:
             self.counts[kind] += 1
             self._since[kind] = now
+            self.note(kind)
         elif not on and kind in self._since:
             self._past.append((self._since.pop(kind), now, kind))
+            self._ended_at[kind] = now
+            self.note(f"no longer: {kind}")
 
     def between(self, begin: float, end: float) -> list[tuple[float, float, str]]:
         """List what went wrong in a stretch of time, as stretches of it with their kinds."""
@@ -110,11 +122,15 @@ class Faults:
 
     def during(self, begin: float, end: float, *ignored: str) -> list[tuple[float, float]]:
         """List the stretches alone, apart from those of some kinds."""
+        if self.last_end(end, *ignored) < begin:
+            return []
         return [(since, until) for since, until, kind in self.between(begin, end) if kind not in ignored]
 
     def last_end(self, now: float, *ignored: str) -> float:
         """Return when the last fault ended, apart from some kinds; now if one lasts."""
-        return max((until for _, until in self.during(float("-inf"), now, *ignored)), default=float("-inf"))
+        ends = (min(until, now) for kind, until in self._ended_at.items() if kind not in ignored)
+        lasts = any(kind not in ignored for kind in self._since)
+        return now if lasts else max(ends, default=float("-inf"))
 
     def forget(self, before: float) -> None:
         """Drop what ended long ago."""

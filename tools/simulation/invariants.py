@@ -4,19 +4,20 @@ import json
 import re
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mx_token_rotator.secrets_manager import REJECTED
 from mx_token_rotator.settings import Client
 from tools.simulation import faults as f
-from tools.simulation.engine import EPOCH, written
+from tools.simulation.engine import seconds_of, written
 from tools.simulation.faults import DAY, HOUR, MINUTE
 from tools.simulation.invocation import READS, Invocation
+from tools.simulation.limits import LogIns
 from tools.simulation.promise import MIN_TOKEN_AGE, SHORTEST_REFRESH
 from tools.simulation.secrets_manager import CURRENT, Secret, State, Version
 from tools.simulation.sqs import DEDUPLICATION_SECONDS
+from tools.simulation.watch import Watch
 
 if TYPE_CHECKING:
     from tools.simulation.stack import Stack
@@ -40,9 +41,12 @@ class Invariant(StrEnum):
     VALID = "no application holds an expired token while the trouble stays within what is promised"
     HEALED = "after a scheduled run without faults every token is fresh and of the current credentials"
     REPLACED = "a dead token that applications report is replaced as soon as movieXchange issues another"
-    WORKS = "a run that logs in leaves a token that works"
+    WORKS = "no token is thrown away while the published one is dead"
     BLOCKED = "nobody logs in with a version that has the label, except by hand and in scheduled retries"
     REJECTIONS = "rejected credentials cost at most ten log-ins a day"
+    LOG_INS = "log-ins for a client ID stay within what its state allows, in an hour and in a day"
+    RINGS = "each trouble rings the alarm that the docs name, within the time that they name"
+    SILENT = "no alarm rings in a healthy stack"
     REQUESTS = "movieXchange gets at most 150 requests an hour while it is unavailable"
     VERSIONS = "a token secret gets at most 96 versions a day"
     SECRECY = "outcomes and log lines contain no secret"
@@ -72,6 +76,7 @@ class Invariants:
         self.violations: list[Violation] = []
         self.excused: set[str] = set()
         """Versions of tokens that a person made current, whatever lifetime they have left."""
+        self._beyond_promise: set[tuple[str, float]] = set()
         self._changed_at = 0.0
         self._current: str | None = None
         self._labelled: tuple[str, float] | None = None
@@ -82,6 +87,8 @@ class Invariants:
         self._versions: dict[Client, deque[float]] = defaultdict(deque)
         self._by_hand: deque[float] = deque()
         self._reported: dict[str, float] = {}
+        self._log_ins = LogIns(stack.promise, is_same=stack.account.kind == "same")
+        self.watch = Watch(stack)
 
     # What the stack observes
 
@@ -100,6 +107,17 @@ class Invariants:
         if labelled != (self._labelled and self._labelled[0]):
             self._labelled = (labelled, self._now) if labelled else None
 
+    def began(self, invocation: Invocation) -> None:
+        """Look at what an invocation finds."""
+        self.watch.began(invocation)
+
+    def time_passed(self) -> None:
+        """Look at the alarms, whether or not anything runs."""
+        for found in self.watch.unchecked():
+            self._found(Invariant.RINGS, found)
+        for found in self.watch.silence():
+            self._found(Invariant.SILENT, found)
+
     def sent(self, invocation: Invocation, form: Mapping[str, str] | None) -> None:
         """Look at a request to movieXchange."""
         self._requests_are_few(invocation)
@@ -117,6 +135,7 @@ class Invariants:
         else:
             self._rejected_at[version] = self._now
             invocation.rejected_version = version
+            invocation.trouble = "the credentials were rejected"
 
     def published(self, invocation: Invocation, client: Client, secret: Secret) -> None:
         """Look at a publication."""
@@ -131,8 +150,11 @@ class Invariants:
         document = self._stack.document(version)
         issued = self._stack.account.tokens.get(document["access_token"])
         ends_at = issued.ends_at if issued else self._end(version)
-        if ends_at <= self._now and version.id not in self.excused and self._is_promised(ends_at, cache):
+        if ends_at > self._now or version.id in self.excused or (version.id, cache) in self._beyond_promise:
+            return
+        if self._is_promised(ends_at, cache):
             self._found(Invariant.VALID, f"{client.name}, with a cache of {cache:g} s")
+        self._beyond_promise.add((version.id, cache))  # what went wrong only adds up
 
     def reported(self, client: Client, version: Version) -> None:
         """Look at a report of a version that is dead, while it is the published one."""
@@ -157,6 +179,9 @@ class Invariants:
         self._the_label_comes_off()
         self._a_log_in_leaves_a_token_that_works(invocation)
         self._a_scheduled_run_heals(invocation)
+        self._log_ins_are_few(invocation)
+        for found in self.watch.ended(invocation):
+            self._found(Invariant.RINGS, found)
 
     # The invariants
 
@@ -190,6 +215,16 @@ class Invariants:
             self._requests.clear()
         elif not invocation.is_by_hand and len(self._within(self._requests, HOUR)) > most:
             self._found(Invariant.REQUESTS, str(len(self._requests)))
+
+    def _log_ins_are_few(self, invocation: Invocation) -> None:
+        """Whatever goes wrong, and what people do, may cost one more each."""
+
+        def allowed(seconds: float) -> int:
+            since = self._now - seconds
+            return len(self._stack.faults.between(since, self._now)) + sum(at > since for at in self._by_hand)
+
+        if not invocation.is_by_hand and (found := self._log_ins.excess(invocation, self._now, allowed)):
+            self._found(Invariant.LOG_INS, found)
 
     def _versions_are_few(self, client: Client) -> None:
         """What people do may cost one more each, and checks that are late a few; one check may be a minute early."""
@@ -238,9 +273,16 @@ class Invariants:
             self._found(Invariant.QUIET, f"{reasons}: {invocation.calls}")
 
     def _a_log_in_leaves_a_token_that_works(self, invocation: Invocation) -> None:
-        """Unless something went wrong meanwhile, or another run overlapped."""
+        """Unless it could not be published, another run overlapped, a person ended it, or the API could not tell."""
         is_trial = invocation.request is not None and invocation.request.trial_version
-        if is_trial or not invocation.was_alone or not self._was_calm(invocation):
+        has_no_chance = (
+            invocation.was_killed or invocation.is_interrupted or "put_secret_value" in invocation.failed_calls
+        )
+        is_disturbed = any(at >= invocation.started for at in self._by_hand)
+        # A wrong client secret has its new token refused, perhaps without a verdict on the old one, which has ended.
+        during = {kind for *_, kind in self._stack.faults.between(invocation.started, self._now)}
+        is_unknown = not during.isdisjoint({f.API_DOWN, f.UNFIT})
+        if is_trial or has_no_chance or is_disturbed or is_unknown or not invocation.was_alone:
             return
         for client in self._stack.settings.clients:
             published = self._stack.published(client)
@@ -298,17 +340,21 @@ class Invariants:
         if published is None or document.get("credentials_version") != self._current:
             return False
         left = self._end(published) - self._now
+        if self._stack.account.kind == "same":  # there is no fresher one
+            return left > -MINUTE
         is_fresh = left > promise.lifetime * (100 - promise.refresh_at_percent) / 100 - MINUTE
         is_young = self._now - published.created_at < SHORTEST_REFRESH + MINUTE
         return is_fresh or (is_young and left > -MINUTE)  # it may expire while others are replaced
 
     def _end(self, version: Version) -> float:
         """Return when a token expires, as its document says."""
-        expires_at = datetime.fromisoformat(self._stack.document(version)["expires_at"])
-        return (expires_at - EPOCH).total_seconds()
+        return seconds_of(self._stack.document(version)["expires_at"])
 
     def _is_promised(self, ends_at: float, cache: float) -> bool:
         """Return whether what went wrong since a token was due stays within the tolerance."""
         promise = self._stack.promise
+        # One of the kind `same` gives no other token before this one ends.
+        if promise.tolerance(cache) < promise.cost([]) or self._stack.account.kind == "same":
+            return False
         troubles = self._stack.faults.during(ends_at - promise.lifetime + promise.due_after, self._now, *f.OF_THE_API)
         return promise.cost(troubles) <= promise.tolerance(cache)

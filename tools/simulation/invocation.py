@@ -1,20 +1,21 @@
 """One invocation of the function: at every call it waits while others go on, and there it may be killed."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from mx_token_rotator import errors, events
+from mx_token_rotator import errors, events, settings
 from mx_token_rotator.events import Request
 from mx_token_rotator.moviexchange import MovieXchange
-from mx_token_rotator.refresh import Outcome, outcome
+from mx_token_rotator.refresh import Outcome, Run, outcome
 from mx_token_rotator.secrets_manager import SecretsManager
 from mx_token_rotator.tokens import Published
 from mx_token_rotator.transport import Answer, World, no_answer
 from tools.simulation import faults as f
 from tools.simulation.engine import moment
 from tools.simulation.moviexchange import NO_VERDICTS, NONSENSE
-from tools.simulation.secrets_manager import Client, failure
+from tools.simulation.secrets_manager import Client, Version, failure
 
 if TYPE_CHECKING:
     from tools.simulation.stack import Stack
@@ -24,6 +25,7 @@ SPARE_SECONDS = 5.0
 READ_SECONDS = 10.0
 READS = {"get_secret_value", "describe_secret"}
 MAY_HAVE_ACTED = "InternalServiceError"
+UNAVAILABLE = {None, 429, 503}  # statuses
 MOSTLY = 0.7  # the share of calls that fail while failures are frequent
 HALF = 0.5
 
@@ -44,7 +46,17 @@ class Invocation:
         self.request: Request | None = None
         self.calls: list[str] = []
         self.failed_calls: list[str] = []
+        self.log_ins, self.unanswered = Counter[str](), Counter[str]()
         self.accepted_log_ins: set[str] = set()
+        self.rejected_client_ids: set[str] = set()
+        self.published: set[str] = set()
+        """Client IDs: how often it logged in for them and was not served, for which it got a token, was rejected, and
+        published.
+        """
+        self.trouble = ""
+        """What it met that a person must end."""
+        self.due: dict[settings.Client, Version | None] = {}
+        self.refresh: Run | None = None
         self.credentials_version = self.rejected_version = ""
         self.outcomes: list[Outcome] = []
         self.failures: list[errors.RotatorError] = []
@@ -61,7 +73,7 @@ class Invocation:
         return not self.was_killed
 
     def _handle(self) -> None:
-        settings = self.stack.settings
+        of_stack = self.stack.settings
         world = World(
             send=self.send,
             clock=self.clock,
@@ -69,12 +81,12 @@ class Invocation:
             seconds_left=self.seconds_left,
             warn=self.warnings.append,
         )
-        secrets = SecretsManager(cast("Any", Client(self._ask)), settings, self.wait)
+        secrets = SecretsManager(cast("Any", Client(self._ask)), of_stack, self.wait)
         try:
-            self.request = events.parse(self.event, settings.clients, settings.account, self.clock())
-            moviexchange = MovieXchange(settings, world)
-            run = self.stack.run_class(self.request, settings, secrets, moviexchange, world, self.failures)
-            self.outcomes.extend(run.outcomes())
+            self.request = events.parse(self.event, of_stack.clients, of_stack.account, self.clock())
+            moviexchange = MovieXchange(of_stack, world)
+            self.refresh = self.stack.run_class(self.request, of_stack, secrets, moviexchange, world, self.failures)
+            self.outcomes.extend(self.refresh.outcomes())
         except (Exception, errors.TimeIsUp) as error:  # noqa: BLE001  as in the handler
             self.failures.append(errors.named(error))
             self.outcomes.append(outcome(None, Published(), "failed", self.failures[-1]))
@@ -130,27 +142,32 @@ class Invocation:
         rng = self.stack.faults.rng
         latency = rng.uniform(1.0, 9.0) if self._is_on(f.SLOW) else rng.uniform(0.01, 0.05)
         self.wait(latency / 2)
-        code = "" if self.stack.faults.is_calm(self.now) else self._refusal(operation, name)
+        code, message = ("", "") if self.stack.faults.is_calm(self.now) else self._refusal(operation, name)
         if code and (code != MAY_HAVE_ACTED or rng.random() < HALF):
-            raise failure(code)
+            raise failure(code, message)
         answer = self.stack.perform(self, operation, name, asked)
         self.wait(latency / 2)
         if code:
             raise failure(code)
         return answer
 
-    def _refusal(self, operation: str, name: str) -> str:
-        """Draw with which error Secrets Manager refuses a call, if it does."""
+    def _refusal(self, operation: str, name: str) -> tuple[str, str]:
+        """Draw with which error code and message Secrets Manager refuses a call, if it does."""
         if self._is_on(f.READS_THROTTLED):
-            return "ThrottlingException"
+            return "ThrottlingException", ""
+        if self._is_on(f.KEY_DENIED) and "tokens/" in name and operation != "describe_secret":
+            self.trouble = f"{operation} was denied by KMS"
+            return "AccessDeniedException", "Access to KMS is not allowed"
         is_denied = (
             (self._is_on(f.CREDENTIALS_DENIED) and operation in READS and name.endswith("/credentials"))
             or (self._is_on(f.LABELS_DENIED) and operation == "update_secret_version_stage")
             or (self._is_on(f.TOKENS_DENIED) and operation in {"put_secret_value", "create_secret"})
         )
         if is_denied:
-            return "AccessDeniedException"
-        return MAY_HAVE_ACTED if self._is_on(f.FAILING) and self.stack.faults.rng.random() < MOSTLY else ""
+            self.trouble = self.trouble if operation in READS else f"{operation} was denied"
+            return "AccessDeniedException", ""
+        fails = self._is_on(f.FAILING) and self.stack.faults.rng.random() < MOSTLY
+        return (MAY_HAVE_ACTED if fails else ""), ""
 
     # movieXchange
 
@@ -159,12 +176,24 @@ class Invocation:
         host = "auth" if method == "POST" else "api"
         self._call("log in" if form else "verify")
         self.stack.invariants.sent(self, form)
+        trouble = self.trouble
         try:
             answer = self._exchange(host, headers, dict(form) if form else None)
         except errors.TimeIsUp as error:
-            return no_answer(host, error)
+            answer = no_answer(host, error)
+        if answer.status is None:
+            self._lose(form, trouble)
+        if form and form["grant_type"] == "password":
+            self.log_ins[form["client_id"]] += 1
+            self.unanswered[form["client_id"]] += answer.status in UNAVAILABLE
         self._call()
         return answer
+
+    def _lose(self, form: Mapping[str, str] | None, trouble: str) -> None:
+        """Forget what an answer that did not arrive would have told."""
+        self.trouble, self.rejected_version = trouble, ""
+        if form:
+            self.accepted_log_ins.discard(form["client_id"])
 
     def _exchange(self, host: str, headers: Mapping[str, str], form: dict[str, str] | None) -> Answer:
         rng = self.stack.faults.rng
@@ -178,7 +207,6 @@ class Invocation:
         )
         self.wait(min(latency, READ_SECONDS) / 2)
         if latency > READ_SECONDS:
-            self.rejected_version = ""
             return Answer(host=host, trouble="no answer in time")
         return answer
 
@@ -195,9 +223,12 @@ class Invocation:
         elif form is None and self._is_on(f.API_UNLICENSED):
             answer = Answer(host="api", status=403, body=b"{}")
         elif form and self._is_on(f.MX_NONSENSE):
-            answer = rng.choice(NONSENSE)
+            answer, self.trouble = rng.choice(NONSENSE), "a log-in was answered with nonsense"
         elif form and self._is_on(f.CLIENT_REJECTED):
             answer = Answer(host="auth", status=400, body=b'{"error":"invalid_client"}')
+            self.rejected_client_ids.add(form["client_id"])
+            if form["grant_type"] == "password":
+                self.trouble = "a client ID was rejected"
         elif form and self._is_on(f.MX_MISTAKEN) and form["grant_type"] == "password":
             answer = self.stack.reject(self, form)
         return answer

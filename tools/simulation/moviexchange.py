@@ -52,13 +52,14 @@ class Issued:
 class Account:
     """A user name and password with their client secret, and what was issued for them.
 
-    `kind` says what becomes of a client ID's older tokens at a log-in: they are kept, end, or are issued again with a
-    later end.
+    `kind` says what becomes of a client ID's older tokens at a log-in: they are kept, end, are issued again with a
+    later end ("repeats"), or with the same end ("same"). `locks` says whether five wrong passwords lock the account.
     """
 
     rng: random.Random
     lifetime: float
     kind: str = "keeps"
+    locks: bool = True
     password: str = "secret-password-0"  # noqa: S105  made up
     client_secret: str = "secret-client-secret-0"  # noqa: S105  made up
     tokens: dict[str, Issued] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Account:
         if form["grant_type"] == "password":
             is_known = form["password"] == self.password and now >= self.locked_until
             self._failures = 0 if is_known else self._failures + 1
-            if self._failures >= MOST_FAILURES:
+            if self.locks and self._failures >= MOST_FAILURES:
                 self._failures, self.locked_until = 0, now + LOCKED_SECONDS
         else:
             is_known = self.refresh_tokens.pop(form["refresh_token"], None) == client_id
@@ -88,18 +89,26 @@ class Account:
     def _issue(self, client_id: str, now: float) -> Answer:
         number = next(self._numbers)
         older = [text for text, each in self.tokens.items() if each.client_id == client_id and self._is_live(each, now)]
-        text = older[-1] if older and self.kind == "repeats" else f"secret-token-{number}"
+        is_again = bool(older) and self.kind in {"repeats", "same"}
+        text = older[-1] if is_again else f"secret-token-{number}"
+        ends_at = self.tokens[text].ends_at if is_again and self.kind == "same" else now + self.lifetime
         if self.kind == "ends":
             for each in older:
                 self.tokens[each].is_revoked = True
-        if number % 2 and self.kind != "repeats":
+        if number % 2 and self.kind not in {"repeats", "same"}:
             payload = json.dumps({"exp": int(moment(now + self.lifetime).timestamp())}).encode()
             text = f"{text}.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.signature"
-        self.tokens[text] = Issued(client_id, now + self.lifetime)
+        self.tokens[text] = Issued(client_id, ends_at)
         self.refresh_tokens[f"secret-refresh-token-{number}"] = client_id
         # The recorded answer, and what other servers send.
-        document: dict[str, Any] = {"token_type": "Bearer", "access_token": text, "expires_in": int(self.lifetime)}
-        odd: list[dict[str, Any]] = [{}, {"expires_in": str(int(self.lifetime))}, {"token_type": None}]
+        seconds = max(1, int(ends_at - now))
+        document: dict[str, Any] = {"token_type": "Bearer", "access_token": text, "expires_in": seconds}
+        odd: list[dict[str, Any]] = [
+            {},
+            {"expires_in": str(seconds)},
+            {"token_type": None},
+            {"expires_in": seconds + 0.5},
+        ]
         if number % 3 == 0:
             document["refresh_token"] = f"secret-refresh-token-{number}"
         return Answer(host="auth", status=200 + number % 2, body=json.dumps(document | odd[number % len(odd)]).encode())

@@ -16,6 +16,7 @@ from tools.simulation.stack import CLIENTS, Stack
 DAYS = 365.0
 TOKEN_YEARS = len(CLIENTS)
 """How many token-years a history of a year is."""
+KINDS = ("keeps", "ends", "repeats", "same")
 PROMISES = (
     Promise(),
     Promise(),
@@ -39,12 +40,17 @@ class History:
     reasons: Counter[str] = field(default_factory=Counter)
     calls: Counter[float] = field(default_factory=Counter)
     failed_calls: Counter[float] = field(default_factory=Counter)
+    deeds: Counter[str] = field(default_factory=Counter)
+    alarms: Counter[str] = field(default_factory=Counter)
     violation: str = ""
+    trace: list[str] = field(default_factory=list)
 
     def add(self, other: "History") -> None:
         """Add up."""
         self.faults += other.faults
         self.reasons += other.reasons
+        self.deeds += other.deeds
+        self.alarms += other.alarms
         self.calls += other.calls
         self.failed_calls += other.failed_calls
 
@@ -59,7 +65,8 @@ def stack(seed: int) -> Stack:
         promise=promise,
         keep_refresh_token=draw.choice([False, True]),
         # A token that is issued again is published again only if its end moved by 15 minutes.
-        kind=draw.choice(["keeps", "ends", "repeats"] if promise.lifetime > SHORTEST_REFRESH else ["keeps", "ends"]),
+        kind=draw.choice(KINDS if promise.lifetime > SHORTEST_REFRESH else KINDS[:2]),
+        locks=draw.choice([True, False]),
         verify_path=draw.choice(["auto", "auto", "auto", ""]),
         has_client_secret=draw.random() < 0.8,  # noqa: PLR2004  most
     )
@@ -78,4 +85,14 @@ def live(seed: int, days: float = DAYS) -> History:
             lived.run(days)
     except Violation as found:
         violation = str(found)
-    return History(seed, lived.faults.counts, lived.reasons, lived.calls, lived.failed_calls, violation)
+    return History(
+        seed=seed,
+        faults=lived.faults.counts,
+        reasons=lived.reasons,
+        calls=lived.calls,
+        failed_calls=lived.failed_calls,
+        deeds=lived.deeds,
+        alarms=Counter(lived.invariants.watch.has_rung),
+        violation=violation,
+        trace=lived.trace.page(),
+    )

@@ -23,6 +23,7 @@ from tools.simulation.moviexchange import LOCKED_SECONDS, USERNAME, Account
 from tools.simulation.promise import CACHES, DEFAULTS, MIN_TOKEN_AGE, SCHEDULER, Promise
 from tools.simulation.secrets_manager import CURRENT, PREVIOUS, Secret, Store, Version
 from tools.simulation.sqs import Message, Queue
+from tools.simulation.trace import Trace
 
 ACCOUNT = "moviexchange/production"
 CREDENTIALS = f"{ACCOUNT}/credentials"
@@ -57,13 +58,16 @@ class Stack:
         promise: Promise = DEFAULTS,
         keep_refresh_token: bool = False,
         kind: str = "keeps",
+        locks: bool = True,
         verify_path: str = "auto",
         has_client_secret: bool = True,
     ) -> None:
         """Deploy the stack; nothing happens yet."""
         rng = random.Random(seed)  # noqa: S311  a history, no secret
         self.engine, self.faults, self.promise = Engine(), Faults(rng, climate), promise
-        self.account = Account(rng, promise.lifetime, kind)
+        self.trace = Trace(self.engine)
+        self.faults.note = self.trace.note
+        self.account = Account(rng, promise.lifetime, kind, locks)
         self.account.client_secret *= has_client_secret
         self.store = Store(climate.longest_lag)
         self.credentials = self.store.create(CREDENTIALS, 0.0, CREDENTIALS)
@@ -89,6 +93,7 @@ class Stack:
         self.calls: Counter[float] = Counter()
         self.failed_calls: Counter[float] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.deeds: Counter[str] = Counter()
 
     def live(self) -> None:
         """Have the schedule, applications, people and faults begin."""
@@ -106,13 +111,18 @@ class Stack:
             *(self.change_password, self.change_client_secret, self.mistype, self.roll_back_credentials),
             *(self.roll_back_token, self.revoke, self.restart_moviexchange, self.invoke_by_hand, self.spoil_token),
             *(self.mark_for_deletion, self.delete_token, self.change_key, self.empty_credentials, self.nag),
+            *(self.end_all_tokens, self.deny_for_a_day),
         ):
             self._now_and_then(deed)
 
     def _now_and_then(self, what: Callable[[], object]) -> None:
         """Do something again and again, with a pause that is drawn."""
+        name = getattr(what, "__name__", "").replace("_", " ")
 
         def again() -> None:
+            if name:
+                self.deeds[name] += 1
+                self.trace.note(name)
             what()
             self.engine.later(self.faults.pause(), again)
 
@@ -133,6 +143,7 @@ class Stack:
 
     def schedule(self) -> None:
         """Send what starts a check, some seconds late."""
+        self.invariants.time_passed()
         self.engine.later(self.promise.check_every, self.schedule)
         self.send({"scheduled": written(self.engine.now)}, after=self.faults.rng.uniform(0, SCHEDULER))
 
@@ -174,6 +185,7 @@ class Stack:
     def began(self, invocation: Invocation) -> None:
         """Note which invocations overlap."""
         invocation.started = self.engine.now
+        self.invariants.began(invocation)
         self.running.add(invocation)
         for each in self.running:
             each.was_alone = each.was_alone and len(self.running) == 1
@@ -186,6 +198,7 @@ class Stack:
             # The message is in flight until its visibility timeout ends, and so is the whole group.
             self.faults.begin(f.KILLED, self.engine.now, 0.0 if invocation.is_by_hand else 6 * MINUTE)
         self.reasons.update(f"{each['outcome']}: {each['reason']}" for each in invocation.outcomes)
+        self.trace.ended(invocation)
         self.invariants.ended(invocation)
 
     # What the function calls
@@ -201,6 +214,7 @@ class Stack:
         elif secret and secret.state.current != was:
             for client in CLIENTS:
                 if name == f"{ACCOUNT}/tokens/{client.name}":
+                    invocation.published.add(client.client_id)
                     self.invariants.published(invocation, client, secret)
         return answer
 
@@ -338,6 +352,15 @@ class Stack:
         """Have movieXchange end the tokens of a client ID."""
         self.account.revoke(self._any_client().client_id)
         self._by_hand()
+
+    def end_all_tokens(self) -> None:
+        """Have movieXchange end all tokens at one moment."""
+        self.account.revoke()
+        self._by_hand()
+
+    def deny_for_a_day(self) -> None:
+        """Have the licence, the right to write, or the key be missing for a day."""
+        self.faults.begin(self.faults.rng.choice(f.LASTING), self.engine.now, DAY)
 
     def restart_moviexchange(self) -> None:
         """Have movieXchange lose all tokens, and do badly for a while."""
