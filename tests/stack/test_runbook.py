@@ -21,6 +21,15 @@ NAME = "mx-token-rotator-runbook"
 ROLE = "a-cinema-site"
 HANDLER = "mx_token_rotator.handler.handler"
 VALUES = {"STACK": NAME, "ACCOUNT": "runbook/staging", "NAME": WEBSITE, "REGION": REGION}
+ANSWERS = """\
+version = 0.1
+[default.deploy.parameters]
+stack_name = "another-stack"
+capabilities = "CAPABILITY_IAM"
+resolve_s3 = true
+parameter_overrides = "CheckEvery=\\"rate(3 minutes)\\""
+"""
+"""What `sam deploy --guided` saves for the first stack that is deployed from a folder."""
 PAGES = ["break-glass.md", "leaked.md", "operating.md"]
 
 
@@ -47,6 +56,7 @@ def shell(
         shutil.copy(PROJECT / name, folder)
     (folder / "dist").mkdir()
     shutil.copy(build(), folder / "dist")
+    (folder / "samconfig.toml").write_text(ANSWERS)
     write_credentials(folder, account_at_mx)
     query = (DOCS / "operating.md").read_text().split("`errors.query`\n\n```\n")[1].split("```")[0]
     (folder / "errors.query").write_text(query)
@@ -237,6 +247,13 @@ def test_each_command_of_the_runbook_does_what_it_says(stack: Stack, shell: Shel
     """On a stack that works, in the page's order."""
     assert missing(shell, block) == []
     stack.wait_until_idle()
+
+
+def test_no_command_sends_the_saved_answers_of_another_stack(stack: Stack) -> None:
+    """They are in the folder."""
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
+
+    assert {"ParameterKey": "CheckEvery", "ParameterValue": "rate(19 minutes)"} in described["Parameters"]
 
 
 def test_nothing_is_left_once_the_stack_and_its_secrets_are_removed(stack: Stack, shell: Shell) -> None:
