@@ -19,7 +19,6 @@ Break = Callable[[Stack, MovieXchangeStandIn], None]
 
 NAME = "mx-token-rotator-runbook"
 ROLE = "a-cinema-site"
-HANDLER = "mx_token_rotator.handler.handler"
 VALUES = {"STACK": NAME, "ACCOUNT": "runbook/staging", "NAME": WEBSITE, "REGION": REGION}
 ANSWERS = """\
 version = 0.1
@@ -128,10 +127,11 @@ def test_no_file_with_a_secret_is_left(shell: Shell) -> None:
 
 
 @pytest.fixture(scope="module")
-def taken_over(stack: Stack, shell: Shell, by_hand: list[str]) -> list[str]:
-    """Mend the function, and let it take over; return what was not printed."""
-    stack.client("lambda").update_function_configuration(FunctionName=NAME, Handler=HANDLER)
-    return by_hand + missing(shell, *(block for block in blocks("break-glass.md") if "takes over" in block.marks))
+def taken_over(shell: Shell, by_hand: list[str]) -> list[str]:
+    """Put the function back by the runbook's commands, and let it take over; return what was not printed."""
+    mending = [block for block in blocks("operating.md") if block.section == "Put the code and the handler back"]
+    taking_over = [block for block in blocks("break-glass.md") if "takes over" in block.marks]
+    return by_hand + missing(shell, *mending, *taking_over)
 
 
 def test_the_function_takes_the_token_for_its_own(stack: Stack, taken_over: list[str]) -> None:
@@ -237,6 +237,23 @@ def test_the_commands_of_a_symptom_show_what_its_section_explains(
 def explained(section: str) -> str:
     """Return the text of a section of the runbook."""
     return (DOCS / "operating.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.usefixtures("taken_over")
+def test_a_schedule_is_enabled_by_the_pages_commands_as_it_was(stack: Stack, shell: Shell) -> None:
+    """They change nothing else of it."""
+    scheduler, name = stack.client("scheduler"), stack.resource("Schedule")
+    before = scheduler.get_schedule(Name=name)
+    kept = {
+        each: before[each] for each in ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    }
+    scheduler.update_schedule(**kept, State="DISABLED")
+    sections = {"Set these first", "ALARM: TokenLifeLow", "Enable the schedule"}
+    run = [block for block in blocks("operating.md") if block.section in sections]
+    for block in run:
+        shell.run(block)
+
+    assert scheduler.get_schedule(Name=name).items() >= (kept | {"State": "ENABLED"}).items()
 
 
 @pytest.mark.usefixtures("with_application", "taken_over")
