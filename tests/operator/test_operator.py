@@ -674,17 +674,17 @@ def test_wrong_usage_has_an_exit_code_of_its_own(run: Run) -> None:
 
 
 def test_the_commands_are_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the script is not on the PATH."""
-    monkeypatch.setattr(sys, "argv", ["mx-token-rotator", "--help"])
+    """Where the script is not on the PATH; the help has the script's name all the same."""
+    monkeypatch.setattr(sys, "argv", ["__main__.py", "--help"])
     monkeypatch.delitem(sys.modules, "mx_token_rotator_operator.__main__")
     with pytest.raises(SystemExit):
         runpy.run_module("mx_token_rotator_operator", run_name="__main__", alter_sys=True)
 
-    assert set(re.findall(r"^  ([a-z-]+)  ", capsys.readouterr().out, re.MULTILINE)) == {
-        "--help",
-        "--version",
-        *main.commands,
-    }
+    printed = capsys.readouterr().out
+    assert (printed[:24], set(re.findall(r"^  ([a-z-]+)  ", printed, re.MULTILINE))) == (
+        "Usage: mx-token-rotator ",
+        {"--help", "--version", *main.commands},
+    )
 
 
 @pytest.fixture

@@ -182,6 +182,14 @@ def test_an_alarm_that_is_wrong_is_named(verdict: Verdict, seen: str, to_do: str
     assert (seen in verdict.seen, bool(re.search(to_do, verdict.to_do))) == (True, True)
 
 
+def test_what_to_do_at_two_alarms_is_two_sentences() -> None:
+    """Each has its section."""
+    rings = {"AlarmName": "a-1", "ActionsEnabled": True, "StateValue": "ALARM", "StateUpdatedTimestamp": NOON}
+    verdict = together(verdicts.alarms(dict.fromkeys(("TokenLifeLow", "RefreshFailing"), rings), NOON))
+
+    assert verdict.to_do == "See docs/operating.md#alarm-tokenlifelow. See docs/operating.md#alarm-refreshfailing."
+
+
 NOT_OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}
 
 

@@ -56,6 +56,18 @@ def test_the_template_takes_each_parameter_that_the_docs_pass(name: str, value: 
     assert re.fullmatch(PARAMETERS[name]["AllowedPattern"], value)
 
 
+def deployments() -> list[str]:
+    """Read each command that deploys a stack by its name."""
+    text = "\n".join((PROJECT / page).read_text() for page in ["README.md", *(f"docs/{page}" for page in PAGES)])
+    return re.findall(r"^ *(?:deploy\(\) \{ )?(sam deploy .*--stack-name .*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", deployments())
+def test_no_stack_is_deployed_with_the_saved_answers_of_another(command: str) -> None:
+    """A plain `sam deploy` sends those of the first stack, whatever stack it names."""
+    assert re.search(r"--config-env \S|--config-file samconfig\.yaml", command)
+
+
 @pytest.mark.parametrize("message", ["Unable to upload artifact", "No changes to deploy"])
 def test_the_runbook_has_messages_of_the_sam_cli_in_its_words(message: str) -> None:
     """The other messages of the table are CloudFormation's."""

@@ -147,8 +147,8 @@ def test_a_revoked_token_heals(running: Running) -> None:
     """The application reports it, and goes on with another one."""
     (_, revoked), (status, printed) = running.run("Revoke the token")
 
-    assert (revoked[:22], status, re.findall(r"^\d+", printed, re.MULTILINE)) == (
-        "1 tokens of _Website a",
+    assert (revoked.splitlines()[0], status, re.findall(r"^\d+", printed, re.MULTILINE)) == (
+        "Revoked tokens of _Website: 1.",
         0,
         ["401", "200"],
     )
@@ -180,6 +180,31 @@ def test_every_printed_command_is_run_here(running: Running) -> None:
     run = re.findall(r'\.(?:run|commands)\("(.+?)"\)', Path(__file__).read_text())
 
     assert [heading for heading in headings if not heading.startswith(tuple(run))] == []
+
+
+def test_the_sam_cli_is_among_the_programs(running: Running) -> None:
+    """For whoever tries the README's deployment."""
+    status, printed = running.shell("sam --version")
+
+    assert (status, printed[:8]) == (0, "SAM CLI,")
+
+
+def test_the_credentials_that_it_names_are_accepted(running: Running) -> None:
+    """By the stand-in that the stack uses."""
+    (address,) = re.findall(r"^(file://.+/credentials\.json)\.$", running.text, re.MULTILINE)
+    put = "aws secretsmanager put-secret-value --secret-id moviexchange/staging/credentials --secret-string"
+
+    assert running.shell(f"{put} {address} && mx-token-rotator check {WEBSITE}")[0] == 0
+
+
+def test_the_headers_that_it_names_are_accepted_over_http(running: Running) -> None:
+    """They are sent as the text says, because the package adds none itself."""
+    (headers,) = re.findall(r"TokenSource\(.+?\)\.token\(\)\.headers\(\)", running.text)
+    call = f"requests.get('http://127.0.0.1:{running.ports[1]}{CHAINS_PATH}', headers={headers}).status_code"
+    code = f"import requests; from moviexchange_auth import TokenSource; print({call})"
+    command = f"PYTHONPATH={PROJECT / 'src' / 'reader'} {sys.executable} -c {shlex.quote(code)}"
+
+    assert running.shell(command) == (0, "200\n")
 
 
 def test_its_settings_are_the_defaults(running: Running) -> None:

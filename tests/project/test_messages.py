@@ -83,6 +83,7 @@ def messages() -> Iterator[Message]:
 
 
 MESSAGES = [*messages()]
+TABLE = "the table of Messages in docs/operating.md"
 WORDS = [
     (error.strip("`"), words)
     for cell, error, _ in rows("in the message")
@@ -106,7 +107,8 @@ def test_each_message_of_the_function_is_in_the_runbook(message: Message) -> Non
     parts = [text for text in message.parts if not is_documented(message.error, text)]
     undocumented = [] if is_documented(message.error, message.own) else parts or [message.own] * (not message.parts)
 
-    assert undocumented in ([], [""])  # an empty text is passed on from a function whose texts are tested, too
+    # An empty text is passed on from a function whose texts are tested, too.
+    assert undocumented in ([], [""]), f"{TABLE} lacks words of: {message.own}"
 
 
 @pytest.mark.parametrize(("error", "words"), WORDS)
@@ -115,7 +117,7 @@ def test_the_function_says_each_message_of_the_runbook(error: str, words: str) -
     said = [text for each in MESSAGES if each.error == error for text in (each.own, *each.parts)]
     passed_on = [text for tree in MODULES for text in templates(tree)]
 
-    assert any(is_said(words, text) for text in [*said, *passed_on])
+    assert any(is_said(words, text) for text in [*said, *passed_on]), f"no message has these words of {TABLE}: {words}"
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values())

@@ -18,7 +18,7 @@ DOCS = PROJECT / "docs"
 MARKED = re.compile(r"^<!-- run(?:: ([^\n]*))? -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The AWS CLI on PyPI is version 1, which takes texts without the option that version 2 needs for them.
 COMMANDS = f"""\
-set -E
+set -E -o pipefail
 trap 'FAILED=1' ERR
 aws() {{
   local words=() word

@@ -19,8 +19,16 @@ Break = Callable[[Stack, MovieXchangeStandIn], None]
 
 NAME = "mx-token-rotator-runbook"
 ROLE = "a-cinema-site"
-HANDLER = "mx_token_rotator.handler.handler"
 VALUES = {"STACK": NAME, "ACCOUNT": "runbook/staging", "NAME": WEBSITE, "REGION": REGION}
+ANSWERS = """\
+version = 0.1
+[default.deploy.parameters]
+stack_name = "another-stack"
+capabilities = "CAPABILITY_IAM"
+resolve_s3 = true
+parameter_overrides = "CheckEvery=\\"rate(3 minutes)\\""
+"""
+"""What `sam deploy --guided` saves for the first stack that is deployed from a folder."""
 PAGES = ["break-glass.md", "leaked.md", "operating.md"]
 
 
@@ -47,6 +55,7 @@ def shell(
         shutil.copy(PROJECT / name, folder)
     (folder / "dist").mkdir()
     shutil.copy(build(), folder / "dist")
+    (folder / "samconfig.toml").write_text(ANSWERS)
     write_credentials(folder, account_at_mx)
     query = (DOCS / "operating.md").read_text().split("`errors.query`\n\n```\n")[1].split("```")[0]
     (folder / "errors.query").write_text(query)
@@ -118,10 +127,11 @@ def test_no_file_with_a_secret_is_left(shell: Shell) -> None:
 
 
 @pytest.fixture(scope="module")
-def taken_over(stack: Stack, shell: Shell, by_hand: list[str]) -> list[str]:
-    """Mend the function, and let it take over; return what was not printed."""
-    stack.client("lambda").update_function_configuration(FunctionName=NAME, Handler=HANDLER)
-    return by_hand + missing(shell, *(block for block in blocks("break-glass.md") if "takes over" in block.marks))
+def taken_over(shell: Shell, by_hand: list[str]) -> list[str]:
+    """Put the function back by the runbook's commands, and let it take over; return what was not printed."""
+    mending = [block for block in blocks("operating.md") if block.section == "Put the code and the handler back"]
+    taking_over = [block for block in blocks("break-glass.md") if "takes over" in block.marks]
+    return by_hand + missing(shell, *mending, *taking_over)
 
 
 def test_the_function_takes_the_token_for_its_own(stack: Stack, taken_over: list[str]) -> None:
@@ -229,6 +239,23 @@ def explained(section: str) -> str:
     return (DOCS / "operating.md").read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
 
 
+@pytest.mark.usefixtures("taken_over")
+def test_a_schedule_is_enabled_by_the_pages_commands_as_it_was(stack: Stack, shell: Shell) -> None:
+    """They change nothing else of it."""
+    scheduler, name = stack.client("scheduler"), stack.resource("Schedule")
+    before = scheduler.get_schedule(Name=name)
+    kept = {
+        each: before[each] for each in ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    }
+    scheduler.update_schedule(**kept, State="DISABLED")
+    sections = {"Set these first", "ALARM: TokenLifeLow", "Enable the schedule"}
+    run = [block for block in blocks("operating.md") if block.section in sections]
+    for block in run:
+        shell.run(block)
+
+    assert scheduler.get_schedule(Name=name).items() >= (kept | {"State": "ENABLED"}).items()
+
+
 @pytest.mark.usefixtures("with_application", "taken_over")
 @pytest.mark.parametrize(
     "block", [block for block in once("operating.md") if "removed" not in block.marks], ids=identified
@@ -237,6 +264,13 @@ def test_each_command_of_the_runbook_does_what_it_says(stack: Stack, shell: Shel
     """On a stack that works, in the page's order."""
     assert missing(shell, block) == []
     stack.wait_until_idle()
+
+
+def test_no_command_sends_the_saved_answers_of_another_stack(stack: Stack) -> None:
+    """They are in the folder."""
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
+
+    assert {"ParameterKey": "CheckEvery", "ParameterValue": "rate(19 minutes)"} in described["Parameters"]
 
 
 def test_nothing_is_left_once_the_stack_and_its_secrets_are_removed(stack: Stack, shell: Shell) -> None:

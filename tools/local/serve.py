@@ -19,7 +19,7 @@ from threading import Event
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from tools.local.aws import KEY, PROJECT, REGION, local_aws
+from tools.local.aws import KEY, PROJECT, REGION, SAM, local_aws
 from tools.local.demo import StepFailed, finish, run
 from tools.local.metrics import Metrics
 from tools.local.mx import CHAINS_PATH, MovieXchangeStandIn
@@ -63,7 +63,15 @@ is kept (MinTokenAgeSeconds). After the mistyped password the alarm ActionRequir
 docs/faults.md says what comes of each fault.
 
 To try an application of your own, run it in that terminal. It needs the secret {secret}
-and movieXchange's address above. Press Ctrl-C here to end everything.
+and movieXchange's address above. The package moviexchange-auth adds headers to HTTPS requests alone, and this is HTTP:
+send those of TokenSource("{secret}").token().headers() yourself.
+
+To try the README's deployment, follow it in that terminal, which has sam, too, beside the stack above: answer another
+Stack Name, another SecretPrefix (which replaces moviexchange in the names of secrets), and movieXchange's address above
+as AuthUrl and ApiUrl. The credentials to store are in
+{credentials}.
+
+Press Ctrl-C here to end everything.
 """
 
 
@@ -84,13 +92,15 @@ class Guide:
         """A folder with the programs that the commands need and that a person may not have."""
         folder = self.stack.aws.folder / "bin"
         folder.mkdir()
-        for name, path, module in (
-            ("aws", "", "awscli"),
-            ("mx-token-rotator", "src/operator", "mx_token_rotator_operator"),
-            ("call-api", "", f"tools.local.application {self.secret} {self.mx.url}{CHAINS_PATH}"),
+        python = [sys.executable, "-m"]
+        for name, path, command in (
+            ("aws", "", [*python, "awscli"]),
+            ("mx-token-rotator", "src/operator", [*python, "mx_token_rotator_operator"]),
+            ("call-api", "", [*python, "tools.local.application", self.secret, f"{self.mx.url}{CHAINS_PATH}"]),
+            ("sam", "", ["SAM_CLI_TELEMETRY=0", str(SAM)]),
         ):
             script = folder / name
-            words = ["env", f"PYTHONPATH={PROJECT / path}", sys.executable, "-m", *module.split()]
+            words = ["env", f"PYTHONPATH={PROJECT / path}", *command]
             script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
             script.chmod(0o700)
         return folder
@@ -140,6 +150,7 @@ class Guide:
             stack=self.stack.name,
             programs=self.programs,
             secret=self.secret,
+            credentials=self.file("credentials.json"),
             **commands,
         )
 

@@ -60,7 +60,7 @@ def revoke(account: MovieXchangeStandIn, client_id: str) -> str:
     tokens = [token for token, issued in account.access_tokens.items() if issued.client_id == client_id]
     for token in tokens:
         account.revoke(token)
-    return f"{len(tokens)} tokens of {client_id} are revoked.\n"
+    return f"Revoked tokens of {client_id}: {len(tokens)}.\n"
 
 
 def switched(account: MovieXchangeStandIn, method: str, path: str) -> str | None:

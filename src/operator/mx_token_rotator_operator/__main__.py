@@ -204,4 +204,4 @@ def doctor(stack: DeployedStack, *, is_exercise: bool, name: str | None, yes: bo
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="mx-token-rotator")

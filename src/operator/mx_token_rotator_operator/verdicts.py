@@ -154,7 +154,7 @@ def alarms(found: Mapping[str, Answer | None], now: datetime) -> Iterator[Verdic
             yield Verdict(f"the actions of {name} are disabled", to_do)
         elif alarm["StateValue"] == "ALARM":
             time = span(age(str(alarm["StateUpdatedTimestamp"]), now))
-            yield Verdict(f"{name} has been in ALARM for {time}", f"See docs/operating.md#alarm-{name.lower()}")
+            yield Verdict(f"{name} has been in ALARM for {time}", f"See docs/operating.md#alarm-{name.lower()}.")
         else:
             yield Verdict(f"{name} is not in ALARM")
 
