@@ -17,7 +17,7 @@ To change it
   make environments     installs what single tests need
   make scanners         installs the scanners of templates, which tests need too
   make matrix           writes into the docs who may do what
-  make faults           tries every fault of movieXchange, and writes into the docs what came of each
+  make faults           tries every fault of movieXchange and Secrets Manager, and writes into the docs what came of each
   make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs; SEED=7 replays one history
   make diagrams         draws the other diagrams of the docs
   make lock             pins newer versions of what is installed
@@ -109,9 +109,11 @@ local: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-fro
 demo: .venv-local/made-from.txt .venv-emulator/made-from.txt .venv-sam/made-from.txt
 	@.venv-local/bin/python -m tools.local.demo
 
-# Tries every fault of movieXchange on a deployed stack, and writes what came of each into docs/faults.md.
+# Tries every fault of movieXchange on a deployed stack, and of Secrets Manager on the wire, and writes what came of each
+# into docs/faults.md.
 faults: environments
 	@.venv/bin/python -m tools.local.survival
+	@PYTHONPATH=src/function .venv/bin/python -m tools.local.secrets_faults
 
 # Decides who may do what by the policies of the template, and writes it into the docs.
 matrix: environments scanners

@@ -4,14 +4,9 @@ Where the emulators differ from AWS: they are consistent at once, where AWS's re
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +21,7 @@ from mx_token_rotator.settings import Client
 from mx_token_rotator.tokens import Credentials, Published
 from tests.function.fakes import ACCOUNT, CLIENT_ID, ISSUED_AT, a_refresh_token, a_token, settings
 from tests.function.test_transport import free_port
+from tools.local import secrets_proxy
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -56,18 +52,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module")
 def roto() -> Iterator[str]:
-    """Run roto on a free port of loopback; return its address."""
-    port = free_port()
-    binary = shutil.which("roto-server", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    command = [str(binary), "--ephemeral", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:  # noqa: S603  our own command
-        assert server.stdout
-        first = server.stdout.readline()
-        try:
-            assert "listening" in first
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
+    """Run roto; return its address."""
+    with secrets_proxy.roto() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def endpoint(request: pytest.FixtureRequest) -> str | None:

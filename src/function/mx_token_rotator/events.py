@@ -55,9 +55,8 @@ def _from_queue(records: Any, clients: Sequence[Client], account: str, now: date
             case {"credentials_changed": version, **others} if not others:
                 return Request(clients=clients, announced_version=_version(version, "credentials_changed"))
             case {"rejected_version": version, "reported": str() as secret, **others} if not others:
-                client = _client(secret.removeprefix(f"{account}/tokens/"), clients)
                 # An earlier delivery has ended a run, and an application repeats a report that was not served.
-                named = [client] if deliveries == 1 else []
+                named = [_client(secret.removeprefix(f"{account}/tokens/"), clients)] if deliveries == 1 else []
                 return Request(clients=named, rejected_version=_version(version, "rejected_version"), tries=2)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise RequestInvalid("The event is not one message of the queue that can be read") from None

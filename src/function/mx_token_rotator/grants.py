@@ -119,8 +119,8 @@ class Grants:
 
     def _label(self, version: str | None) -> None:
         """Move the label after a log-in; a failure costs no token."""
+        of, self.rejected = self.rejected, version
         try:
-            self.secrets.move_rejected(to=version, of=self.rejected)
-            self.rejected = version
+            self.secrets.move_rejected(to=version, of=of)
         except errors.SecretsManagerFailed as failure:
             self.failures.append(failure)

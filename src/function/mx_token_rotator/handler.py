@@ -29,7 +29,7 @@ utc_now = partial(datetime.now, UTC)
 logger = Logger(service="mx-token-rotator", use_rfc3339=True)
 for chatty, level in {"botocore": logging.INFO, "urllib3": logging.ERROR}.items():  # below, they print secrets
     logging.getLogger(chatty).setLevel(level)
-limits = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+limits = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 secrets_manager = boto3.client("secretsmanager", config=limits)
 
 

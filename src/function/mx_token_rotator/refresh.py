@@ -128,9 +128,8 @@ class Run:
         if before.text and not self.grants.stop:
             # A log-in may end the old token: find out first whether another one could be published.
             self.secrets.confirm_writable(client, before)
-        # The stored refresh token is for a token that is due by itself.
-        may_renew = self.settings.keep_refresh_token and reason not in {"forced", "credentials changed"}
-        token, is_renewed = self.grants.obtain(client, may_renew=may_renew)
+        is_due_by_itself = reason not in {"forced", "credentials changed"}
+        token, is_renewed = self.grants.obtain(client, may_renew=self.settings.keep_refresh_token and is_due_by_itself)
         # A dead token is replaced before the verdict on the new one, unless the last verdict was bad: it is a version.
         is_urgent = before.token is not None and old is None and before.token.verified is not False
         is_news = is_urgent and self._publish(client, token)
@@ -163,8 +162,8 @@ class Run:
             return False
         try:
             self.published[client] = self.secrets.publish(client, token)
-        except errors.SecretsManagerFailed as failure:
-            self.grants.stop = failure
+        except Exception as failure:
+            self.grants.stop = errors.named(failure)
             raise
         had_expired = published.token and not self.lives[client.name]
         self.lives[client.name] = 0.0 if had_expired else token.life_remaining(self.world.clock())

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from botocore.client import BaseClient
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 
 from mx_token_rotator.errors import WAIT, CredentialsInvalid, SecretsManagerFailed, TimeIsUp
 from mx_token_rotator.settings import Client, Settings
@@ -16,7 +16,7 @@ from mx_token_rotator.tokens import AccessToken, Credentials, Published, Refresh
 REJECTED = "REJECTED"  # the staging label of a version of the credentials that nobody may log in with
 TAG = "mx-token-rotator:account"
 WAITS = (0.0, 1.0, 2.0)  # seconds; Secrets Manager's reads may lag behind its writes
-PASSING = ("Throttling", "TooManyRequests", "RequestLimit", "Internal", "ServiceUnavailable", "5")  # begin such codes
+PASSING = ("Throttling", "TooMany", "RequestLimit", "Internal", "ServiceUnavailable", "ResourceExists", "429", "5")
 
 
 class SecretsManager:
@@ -124,11 +124,14 @@ class SecretsManager:
         named = {"Name" if operation == "create_secret" else "SecretId": name}
         asked = f"{operation.title().replace('_', '')} of the secret {name}"
         try:
-            return getattr(self._client, operation)(**named, **arguments)
+            answer = getattr(self._client, operation)(**named, **arguments)
+            if answer.keys() == {"ResponseMetadata"}:  # botocore takes half an answer for an empty one
+                raise IncompleteReadError(actual_bytes=0, expected_bytes=1)
         except ClientError as error:
             raise _failure(asked, name, error.response["Error"]["Code"], error.response["Error"]["Message"]) from None
         except (BotoCoreError, TimeIsUp) as error:
             raise SecretsManagerFailed(f"{asked} got no answer: {type(error).__name__}", remedy=WAIT) from None
+        return answer
 
 
 def _failure(asked: str, name: str, code: str, message: str) -> SecretsManagerFailed:
