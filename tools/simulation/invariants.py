@@ -27,6 +27,8 @@ SETTLED = 10.0
 RETRY_EVERY = 3 * HOUR
 MOST_REJECTIONS, MOST_REQUESTS, MOST_VERSIONS = 10, 150, 96
 """In a day, in an hour and in a day, with the default settings."""
+MOST_GETS = 7
+"""In a run, for a client ID that it logs in for, besides the one for each client ID."""
 UNAVAILABLE = (f.MX_DOWN, f.MX_LIMITING)
 HARMLESS = (*f.OF_THE_API, f.BLOCKED)
 """Faults in spite of which applications have a working token, at the latest after a scheduled retry."""
@@ -48,6 +50,7 @@ class Invariant(StrEnum):
     RINGS = "each trouble rings the alarm that the docs name, within the time that they name"
     SILENT = "no alarm rings in a healthy stack"
     REQUESTS = "movieXchange gets at most 150 requests an hour while it is unavailable"
+    GETS = "a run sends the API one request for each client ID, and at most seven more for each that it logs in for"
     VERSIONS = "a token secret gets at most 96 versions a day"
     SECRECY = "outcomes and log lines contain no secret"
     DOCUMENTS = "what is published is a document with a token that was issued for its client ID"
@@ -175,6 +178,7 @@ class Invariants:
         self._nothing_secret_is_shown(invocation)
         self._outcomes_are_complete(invocation)
         self._rejections_are_few(invocation)
+        self._gets_are_few(invocation)
         self._a_quiet_run_only_reads(invocation)
         self._the_label_comes_off()
         self._a_log_in_leaves_a_token_that_works(invocation)
@@ -215,6 +219,13 @@ class Invariants:
             self._requests.clear()
         elif not invocation.is_by_hand and len(self._within(self._requests, HOUR)) > most:
             self._found(Invariant.REQUESTS, str(len(self._requests)))
+
+    def _gets_are_few(self, invocation: Invocation) -> None:
+        """A new token is tried six times at most; the published one before a log-in, and after a refusal."""
+        clients = invocation.request.clients if invocation.request else []
+        most = len(clients) + MOST_GETS * min(len(clients), invocation.calls.count("log in"))
+        if (gets := invocation.calls.count("verify")) > most:
+            self._found(Invariant.GETS, f"{gets} (at most {most})")
 
     def _log_ins_are_few(self, invocation: Invocation) -> None:
         """Whatever goes wrong, and what people do, may cost one more each."""
@@ -280,8 +291,7 @@ class Invariants:
         )
         is_disturbed = any(at >= invocation.started for at in self._by_hand)
         # A wrong client secret has its new token refused, perhaps without a verdict on the old one, which has ended.
-        during = {kind for *_, kind in self._stack.faults.between(invocation.started, self._now)}
-        is_unknown = not during.isdisjoint({f.API_DOWN, f.UNFIT})
+        is_unknown = f.UNFIT in {kind for *_, kind in self._stack.faults.between(invocation.started, self._now)}
         if is_trial or has_no_chance or is_disturbed or is_unknown or not invocation.was_alone:
             return
         for client in self._stack.settings.clients:
