@@ -23,7 +23,7 @@ from mx_token_rotator_operator.__main__ import main
 from mx_token_rotator_operator.doctor import OK, UNKNOWN, WRONG, Doctor, Finding
 from mx_token_rotator_operator.exercise import STEPS, Exercise
 from mx_token_rotator_operator.stack import DeployedStack, RotatorFailed
-from mx_token_rotator_operator.verdicts import Verdict
+from mx_token_rotator_operator.verdicts import STORE, Verdict
 from tools.local.aws import KEY, PROJECT, REGION, LocalAws, local_aws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import UPDATER, WEBSITE, Stack, eventually
@@ -391,7 +391,7 @@ def test_a_permission_that_is_missing_is_named(examined: Examined, permission: s
     denied = {permission: "AccessDeniedException"}
     found = [examined.look(check, denied) for check, needed in examined.needed.items() if permission in needed]
 
-    assert {(each.result, each.to_do) for each in found} == {(UNKNOWN, f"needs {permission}")}
+    assert {(each.result, each.to_do) for each in found} == {(UNKNOWN, f"Allow {permission}.")}
 
 
 def test_the_doctor_calls_what_the_docs_say(examined: Examined) -> None:
@@ -405,7 +405,7 @@ def test_a_permission_that_a_step_lacks_is_named(examined: Examined) -> None:
     with examined.refusing({"lambda:Invoke": "AccessDeniedException"}):
         first = next(exercise.run(steps, lambda _: True))
 
-    assert (first.result, first.to_do) == (UNKNOWN, "needs lambda:InvokeFunction")
+    assert (first.result, first.to_do) == (UNKNOWN, "Allow lambda:InvokeFunction.")
 
 
 def test_one_check_does_not_stop_the_others(examined: Examined) -> None:
@@ -460,7 +460,7 @@ def test_alarms_without_a_topic_are_named(examined: Examined, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("code", "result", "to_do"),
     [
-        ("AuthorizationError", UNKNOWN, "needs lambda:ListFunctions"),
+        ("AuthorizationError", UNKNOWN, "Allow lambda:ListFunctions."),
         (
             "ResourceNotFoundException",
             WRONG,
@@ -562,15 +562,25 @@ def denied() -> list[Verdict]:
 
 
 def test_the_command_prints_a_line_for_each_check(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends in the result, and in what to do or to allow."""
+    """It begins with the result; below it is what to do or to allow."""
     monkeypatch.setattr(Doctor, "checks", looks(well, wrong, denied))
 
     assert run().stdout.splitlines() == [
-        "check 0: something ... ok",
-        "check 1: something else ... wrong: Mend it.",
-        "check 2: ListFunctions: AccessDeniedException ... could not look: needs",
-        "    lambda:ListFunctions",
+        "[ok] check 0: something",
+        "[wrong] check 1: something else",
+        "    What to do: Mend it.",
+        "[could not look] check 2: ListFunctions: AccessDeniedException",
+        "    What to do: Allow lambda:ListFunctions.",
     ]
+
+
+def test_what_to_do_is_a_command_for_the_stack_that_was_named(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision behind it knows no stack."""
+    monkeypatch.setattr(Doctor, "checks", looks(lambda: [Verdict("it is empty", STORE)]))
+
+    assert " ".join(run().stdout.split()).endswith("mx-token-rotator set-credentials --stack mx-token-rotator-examined")
 
 
 @pytest.mark.parametrize(
@@ -615,6 +625,15 @@ def test_the_exercise_names_each_effect_and_does_nothing_without_a_yes(
     )
 
 
+def test_an_exercise_that_is_declined_ends_calmly(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that nothing was changed, and the exit code is that of the checks."""
+    monkeypatch.setattr(Doctor, "checks", looks(well))
+    result = run("--exercise")
+    said = [line for line in result.stdout.splitlines() if "[not done]" in line]
+
+    assert (said, result.exit_code) == ([f"[not done] {step}: nothing was changed" for step in STEPS], 0)
+
+
 def test_the_exercise_is_for_a_client_id_that_the_stack_has(run: Callable[..., Result]) -> None:
     """A report of another one would not arrive."""
     assert (
@@ -631,9 +650,9 @@ def test_a_wrong_region_is_named_and_ends_the_checks(run: Callable[..., Result],
     assert (result.exit_code, result.stdout.splitlines()) == (
         1,
         [
-            "stack: there is no stack mx-token-rotator-examined in us-east-1 of account",
-            "    000000000000 ... wrong: Name another one with --stack, --region or",
-            "    --profile.",
+            "[wrong] stack: there is no stack mx-token-rotator-examined in us-east-1 of",
+            "    account 000000000000",
+            "    What to do: Name another one with --stack, --region or --profile.",
         ],
     )
 
@@ -673,7 +692,7 @@ def test_the_docs_show_what_the_doctor_prints(examined: Examined) -> None:
     )
     sample = GUIDE.split("```")[3]
 
-    assert plain(sample) == plain(shown.replace("to examined ", "to alarms "))
+    assert plain(sample) == plain(shown.replace("to examined", "to alarms"))
 
 
 def test_what_the_doctor_prints_fits_in_80_columns(examined: Examined) -> None:

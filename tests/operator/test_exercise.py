@@ -17,9 +17,10 @@ import pytest
 from botocore import xform_name
 
 from mx_token_rotator_operator import exercise
-from mx_token_rotator_operator.doctor import ALARMS, OK, UNKNOWN, WRONG, Finding
+from mx_token_rotator_operator.doctor import ALARMS, NOT_DONE, OK, WRONG, Finding
 from mx_token_rotator_operator.exercise import STEPS, Exercise
 from mx_token_rotator_operator.stack import DeployedStack
+from mx_token_rotator_operator.verdicts import STORE
 from tools.local.aws import PROJECT
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alarms"
@@ -157,7 +158,7 @@ def test_each_effect_is_named_before_anything_happens(scene: Scene) -> None:
         [effect.format(name="_Website") for effect, _ in STEPS.values()] == asked,
         {each.result for each in found},
         [scene.requests, scene.reports, scene.states],
-    ) == (True, {UNKNOWN}, [[], [], []])
+    ) == (True, {NOT_DONE}, [[], [], []])
 
 
 def test_a_dry_run_asks_for_decisions_alone(scene: Scene) -> None:
@@ -222,7 +223,7 @@ def test_a_refresh_by_the_stored_refresh_token_is_wrong(scene: Scene) -> None:
     """The credentials do not work."""
     scene.outcome["reason"] = "forced, by refresh token"
 
-    assert scene.take("refresh").to_do == "The credentials do not work: set-credentials."
+    assert scene.take("refresh").to_do == f"The credentials do not work: {STORE}"
 
 
 def test_a_refresh_that_cannot_be_read_is_wrong(scene: Scene) -> None:

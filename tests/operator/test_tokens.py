@@ -77,6 +77,34 @@ def test_a_token_that_was_not_verified_is_no_error_but_said() -> None:
     assert (", not verified, " in found.seen, found.to_do) == (True, "")
 
 
+def test_a_token_that_replaced_a_dead_one_is_verified_by_the_run_that_published_it() -> None:
+    """The secret has no verdict, since nothing waited for it; later checks know only the secret."""
+    (found,) = judged(line(reason="rejected"), at("11:50", verified=None))
+
+    assert ", verified, " in found.seen
+
+
+def test_the_verdict_on_another_version_does_not_count() -> None:
+    """The token before was verified."""
+    (found,) = judged(line(version_id="one"), at("11:50", verified=None))
+
+    assert ", not verified, " in found.seen
+
+
+def test_a_dry_run_does_not_hide_a_failure() -> None:
+    """It changes nothing, and does not begin the count of the failures anew."""
+    (found,) = judged(line(), failed("11:15"), at("11:30", reason="dry run: expiring"), failed("11:45"))
+
+    assert "TokenRefused (first 45 min ago, last 15 min ago)" in found.seen
+
+
+def test_a_trial_that_replaced_the_token_counts() -> None:
+    """Its log-in had ended the published one."""
+    (found,) = judged(line(reason="credentials accepted", logged_at="2026-03-01T11:50:00+00:00"))
+
+    assert "replaced 10 min ago (credentials accepted)" in found.seen
+
+
 def test_a_token_was_replaced_when_it_was_last_refreshed() -> None:
     """Later checks that kept it do not count."""
     (found,) = judged(
@@ -101,11 +129,13 @@ def test_whatever_failed_before_is_over() -> None:
         ({"expires_at": "2026-03-01T11:00:00Z"}, "_Website: the published token has expired", CHECK),
         ({"logged_at": "2026-03-01T10:50:00+00:00"}, "_Website: not checked within the last hour", SILENT),
         ({"client_id": "Web"}, "_Website: not checked within the last hour", SILENT),
-        ({"reason": "RequestInvalid"}, "_Website: not checked within the last hour", SILENT),
+        ({"reason": "dry run: fresh"}, "_Website: not checked within the last hour", SILENT),
+        ({"reason": "credentials accepted"}, "_Website: not checked within the last hour", SILENT),
+        ({"outcome": "failed", "reason": "RequestInvalid"}, "_Website: not checked within the last hour", SILENT),
     ],
 )
 def test_a_token_of_which_too_little_is_known_is_named(members: dict[str, str | None], seen: str, to_do: str) -> None:
-    """The last check was of another version or client ID, of an unreadable document, mistyped by hand, or long ago."""
+    """The last check was of another version or client ID, of an unreadable document, no check at all, or long ago."""
     assert judged(at("11:50", **members)) == [Verdict(seen, to_do)]
 
 

@@ -149,8 +149,12 @@ def test_nothing_is_to_do_where_all_is_well(verdict: Verdict) -> None:
         (function(SystemLogLevel="ERROR"), "^SystemLogLevel ERROR$", "Set System.* to INFO"),
         (together(verdicts.runs(None, [], NOON)), "none within a day", "See the schedule"),
         (runs("10:00"), "2.0 h ago", "See the schedule"),
-        (runs("11:50", 0.0, 2.0), "^2 without a result", "Look for errorType"),
-        (verdicts.sender("the schedule", "DISABLED", [], "q"), "the schedule is DISABLED", "Enable the schedule"),
+        (runs("11:50", 0.0, 2.0), "^2 without a result", "#the-function-does-not-start.*counts for an hour"),
+        (
+            verdicts.sender("the schedule", "DISABLED", [], "q"),
+            "the schedule is DISABLED",
+            "Ask who did it .*, then enable the schedule",
+        ),
         (verdicts.sender("TokenRejected", "ENABLED", [], "q"), "does not send", "Have TokenRejected send to q"),
         (verdicts.queue(1, [600.0, 60.0]), "1 waiting, oldest 10 min", "Runs fail"),
         (verdicts.credentials(None, "a/credentials", REGION), "there is no secret a/credentials", "CreateCredentials"),
@@ -182,12 +186,15 @@ def test_an_alarm_that_is_wrong_is_named(verdict: Verdict, seen: str, to_do: str
     assert (seen in verdict.seen, bool(re.search(to_do, verdict.to_do))) == (True, True)
 
 
-def test_what_to_do_at_two_alarms_is_two_sentences() -> None:
-    """Each has its section."""
+def test_what_to_do_at_two_alarms_is_said_of_each() -> None:
+    """It has its section, and rings on for a while after the mend."""
     rings = {"AlarmName": "a-1", "ActionsEnabled": True, "StateValue": "ALARM", "StateUpdatedTimestamp": NOON}
     verdict = together(verdicts.alarms(dict.fromkeys(("TokenLifeLow", "RefreshFailing"), rings), NOON))
 
-    assert verdict.to_do == "See docs/operating.md#alarm-tokenlifelow. See docs/operating.md#alarm-refreshfailing."
+    assert re.findall(r"#[a-z-]+\. It ends within an hour", verdict.to_do) == [
+        "#alarm-tokenlifelow. It ends within an hour",
+        "#alarm-refreshfailing. It ends within an hour",
+    ]
 
 
 NOT_OURS = {"Condition": {"StringEquals": {"aws:SourceAccount": "210987654321"}}}

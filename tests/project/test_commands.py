@@ -14,7 +14,7 @@ SESSION = botocore.session.get_session()
 PAGES = ["operating.md", "break-glass.md", "leaked.md", "deploying.md", "reference.md"]
 OF_THE_CLI = {"query", "output", "cli-input-json", "cli-binary-format", "cli-read-timeout"}
 """Options that the AWS CLI adds to every operation."""
-CUSTOM = {("cloudformation", "deploy"), ("codeartifact", "login"), ("s3", "cp")}
+CUSTOM = {("cloudformation", "deploy"), ("codeartifact", "login"), ("lambda", "wait"), ("s3", "cp")}
 """Commands of the AWS CLI that are not operations."""
 PARAMETERS = load(str(PROJECT / "template.yaml"))["Parameters"]
 

@@ -145,6 +145,10 @@ HISTORY = [
     event("ExecuteChangeSet", "pipeline", {"stackName": "mx-token-rotator", "changeSetName": "samcli-deploy1"}),
     event("UpdateFunctionCode20150331v2", "admin", {"functionName": "mx-token-rotator"}),
     event("PutRolePolicy", "admin", {"roleName": "mx-token-rotator-FunctionRole-1A2B3C", "policyName": "more"}),
+    event("UpdateSchedule", "admin", {"name": "mx-token-rotator-Schedule-1A2B3C", "state": "DISABLED"}),
+    event("UpdateSchedule", "billing", {"name": "another", "state": "DISABLED"}),
+    event("DisableRule", "admin", {"name": "mx-token-rotator-TokenRejected-1A2B3C"}),
+    event("DeleteSecret", "janitor", TOKEN | {"recoveryWindowInDays": 7}),
     event("AssumeRole", "app", {"roleArn": "role/reader", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
     event("TagRole", "admin", {"roleName": "app", "tags": [{"key": "MovieXchangeClientId", "value": "_Web"}]}),
 ]
@@ -180,6 +184,8 @@ for row in jmespath.search(arguments["--query"], {{"Events": found}}):
                 "us-east-1: PutRolePolicy by admin",
             ],
         ),
+        ("for event in UpdateSchedule", ["UpdateSchedule by admin", "DisableRule by admin"]),
+        ("who_called DeleteSecret", ["DeleteSecret by janitor"]),
         ("for event in AssumeRole", ["AssumeRole by app", "us-east-1: TagRole by admin"]),
     ],
 )

@@ -82,6 +82,11 @@ def once(page: str) -> list[Block]:
     return list({(block.text, block.marks): block for block in reversed(blocks(page))}.values())[::-1]
 
 
+def section(name: str) -> list[Block]:
+    """Return the marked blocks of a section of the runbook."""
+    return [block for block in blocks("operating.md") if block.section == name]
+
+
 def identified(block: Block) -> str:
     """Name a block by its section and its first words."""
     return f"{block.section}: {block.text.splitlines()[0][:40]}"
@@ -129,7 +134,7 @@ def test_no_file_with_a_secret_is_left(shell: Shell) -> None:
 @pytest.fixture(scope="module")
 def taken_over(shell: Shell, by_hand: list[str]) -> list[str]:
     """Put the function back by the runbook's commands, and let it take over; return what was not printed."""
-    mending = [block for block in blocks("operating.md") if block.section == "Put the code and the handler back"]
+    mending = section("Put the code and the handler back")
     taking_over = [block for block in blocks("break-glass.md") if "takes over" in block.marks]
     return by_hand + missing(shell, *mending, *taking_over)
 
@@ -225,13 +230,13 @@ def test_the_commands_of_a_symptom_show_what_its_section_explains(
     stack: Stack, shell: Shell, account_at_mx: MovieXchangeStandIn, broken: Break, seen: tuple[str, str]
 ) -> None:
     """On a stack that is broken in that way."""
-    section, words = seen
-    chosen = [block for block in blocks("operating.md") if block.section in {"Set these first", section}]
+    named, words = seen
+    chosen = [*section("Set these first"), *section(named)]
     broken(stack, account_at_mx)
     stack.wait_until_idle()
-    shown = any(words in shell.run(block) for block in chosen if block.section == section or "ask()" in block.text)
+    shown = any(words in shell.run(block) for block in chosen if block.section == named or "ask()" in block.text)
 
-    assert (shown, f"`{words}`" in explained(section)) == (True, True)
+    assert (shown, f"`{words}`" in explained(named)) == (True, True)
 
 
 def explained(section: str) -> str:
@@ -247,18 +252,64 @@ def test_a_schedule_is_enabled_by_the_pages_commands_as_it_was(stack: Stack, she
     kept = {
         each: before[each] for each in ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     }
+    for block in section("Set these first"):
+        shell.run(block)
     scheduler.update_schedule(**kept, State="DISABLED")
-    sections = {"Set these first", "ALARM: TokenLifeLow", "Enable the schedule"}
-    run = [block for block in blocks("operating.md") if block.section in sections]
-    for block in run:
+    for block in [*section("ALARM: TokenLifeLow"), *section("Enable the schedule")]:
         shell.run(block)
 
     assert scheduler.get_schedule(Name=name).items() >= (kept | {"State": "ENABLED"}).items()
 
 
 @pytest.mark.usefixtures("with_application", "taken_over")
+def test_the_function_answers_a_request_with_json_alone(shell: Shell) -> None:
+    """As the page's own function for it prints the answer, for tools to read."""
+    for block in section("Set these first")[:2]:
+        shell.run(block)
+    answer = json.loads(shell.run(Block("", (), "ask '{\"dry_run\": true}'")))
+
+    assert {each["client_id"] for each in answer["outcomes"]} == {WEBSITE, UPDATER, "Web"}
+
+
+@pytest.mark.usefixtures("with_application", "taken_over", "mended")
+def test_an_error_that_repeats_is_printed_once(stack: Stack, shell: Shell, account_at_mx: MovieXchangeStandIn) -> None:
+    """The alarm's command prints few lines, with who must act."""
+    mistyped(stack, account_at_mx)
+    stack.wait_until_idle()
+    for _ in range(3):
+        stack.invoke({})
+    (look,) = section("ALARM: ActionRequired")
+    printed = [paragraph.splitlines()[1:3] for paragraph in shell.run(look).strip().split("\n\n")]
+    repeated = [each for each in printed if printed.count(each) > 1]
+
+    assert (len(printed) <= 4, repeated, "rejected" in printed[-1][1]) == (True, [], True)
+
+
+@pytest.mark.usefixtures("with_application", "taken_over")
+def test_a_deleted_token_secret_is_restored_by_the_pages_commands(stack: Stack, shell: Shell) -> None:
+    """They also print who deleted it, and the function goes on with the token in it."""
+    for block in section("Set these first"):
+        shell.run(block)
+    stack.client("secretsmanager").delete_secret(SecretId=stack.token_secret(WEBSITE))
+    restore, who, tag = section("Restore a token secret")
+    printed = missing(shell, restore), "\tDeleteSecret\t" in shell.run(who), shell.run(tag).strip()
+    (outcome,) = stack.invoke({"client_id": WEBSITE})
+
+    assert (printed, outcome["outcome"], outcome["reason"]) == (([], True, ""), "kept", "fresh")
+
+
+@pytest.mark.usefixtures("with_application", "taken_over")
+def test_code_that_nobody_changed_has_the_digest_of_the_archive(shell: Shell) -> None:
+    """The page's command prints both."""
+    compare, _ = section("Put the code and the handler back")
+    archive, code = shell.run(compare).split()
+
+    assert archive == code
+
+
+@pytest.mark.usefixtures("with_application", "taken_over")
 @pytest.mark.parametrize(
-    "block", [block for block in once("operating.md") if "removed" not in block.marks], ids=identified
+    "block", [block for block in once("operating.md") if not {"removed", "deleted"} & {*block.marks}], ids=identified
 )
 def test_each_command_of_the_runbook_does_what_it_says(stack: Stack, shell: Shell, block: Block) -> None:
     """On a stack that works, in the page's order."""

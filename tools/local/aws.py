@@ -15,7 +15,10 @@ import boto3
 PROJECT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 KEY = "test"  # MiniStack accepts any, and enforces no IAM
-SERVICES = "cloudformation,cloudwatch,events,iam,kms,lambda,logs,monitoring,s3,scheduler,secretsmanager,sns,sqs,ssm,sts"
+SERVICES = (
+    "cloudformation,cloudtrail,cloudwatch,events,iam,kms,lambda,logs,monitoring,s3,scheduler,secretsmanager,"
+    "sns,sqs,ssm,sts"
+)
 SAM = PROJECT / ".venv-sam" / "bin" / "sam"
 
 
@@ -87,6 +90,7 @@ def local_aws(port: int = 0) -> Iterator[LocalAws]:
                     "TMPDIR": name,
                     "GATEWAY_PORT": str(port),
                     "IOT_MTLS_ENABLED": "0",
+                    "CLOUDTRAIL_RECORDING": "1",
                     "SERVICES": SERVICES,
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },

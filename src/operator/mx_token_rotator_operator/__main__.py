@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial, wraps
 from itertools import chain
@@ -21,7 +21,7 @@ EXIT_CODES = "Exit codes: 0 done; 1 something is wrong, and the output says what
 PAUSED = """\
 Paused: no log-in starts by itself; refresh, check and set-credentials still log in. A run ends within a minute.
 Applications notice nothing until their tokens expire. The alarm TokenLifeLow rings within about an hour.
-Reports wait for 15 minutes at most. To go on, run resume for this stack."""
+Reports wait for 15 minutes at most. To go on: mx-token-rotator resume --stack"""
 STACK_CALLS = {"GetFunctionConfiguration", "Invoke", "ListStackResources", "DescribeStacks"}
 ACCESS = "What to do: log in to AWS, or name the --profile and the --region."
 Shown = tuple[Any, str]  # what a command prints, as a document for JSON and in words
@@ -75,8 +75,8 @@ def examine(findings: Iterable[checks.Finding]) -> Shown:
     """Print findings as they come, none after that there is no such stack, and end with their exit code."""
     context, found = click.get_current_context(), []
     for each in findings:
-        found.append(each)
-        click.echo(each, err=context.params["as_json"])
+        found.append(replace(each, to_do=each.to_do.replace("STACK", context.params["stack_name"])))
+        click.echo(found[-1], err=context.params["as_json"])
         if each.to_do == verdicts.ANOTHER_STACK:
             break
     if context.params["as_json"]:
@@ -100,7 +100,7 @@ def refresh(stack: DeployedStack, name: str) -> Shown:
     done = f"{name}: {outcome['outcome']} ({outcome['reason']}). {token}"
     if "refresh token" in outcome["reason"]:
         wrong = f"{done}\nThe credentials do not work; the stored refresh token was used in their place."
-        raise RotatorFailed(wrong, "put the right ones in with set-credentials, for this stack.")
+        raise RotatorFailed(wrong, f"mx-token-rotator set-credentials --stack {stack.name}")
     return outcome, done
 
 
@@ -110,7 +110,8 @@ def check(stack: DeployedStack, name: str) -> Shown:
     """Try the current credentials. Logs in for NAME, publishes nothing, and says what is wrong."""
     version = stack.labels(stack.credentials_secret).get(credentials.CURRENT)
     if version is None:
-        raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", "run set-credentials.")
+        fill = f"mx-token-rotator set-credentials --stack {stack.name}"
+        raise RotatorFailed(f"The secret {stack.credentials_secret} is still empty.", fill)
     (outcome,) = stack.invoke(client_id=name, credentials_version=version)
     then = {"refreshed": "Its log-in ended the older token, so it was replaced.", "kept": "Nothing was published."}
     return outcome, f"{name}: movieXchange accepts the credentials. {then[outcome['outcome']]}"
@@ -178,7 +179,7 @@ def remove_token(stack: DeployedStack, name: str | None, *, orphans: bool, accou
 def pause(stack: DeployedStack) -> Shown:
     """Stop log-ins that start by themselves. `resume` goes on."""
     stack.switch("Disabled", sleep)
-    return {"mapping": "Disabled"}, PAUSED
+    return {"mapping": "Disabled"}, f"{PAUSED} {stack.name}"
 
 
 @command

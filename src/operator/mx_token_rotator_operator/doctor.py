@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from textwrap import fill
 from typing import Any
 
@@ -15,11 +15,11 @@ from mx_token_rotator_operator import __version__, removal, verdicts
 from mx_token_rotator_operator.stack import MISSING, YOURS, Answer, DeployedStack, Outcome, RotatorFailed, listed
 from mx_token_rotator_operator.verdicts import Verdict
 
-OK, WRONG, UNKNOWN = "ok", "wrong", "could not look"
+OK, WRONG, UNKNOWN, NOT_DONE = "ok", "wrong", "could not look", "not done"
 RESERVED = "ReservedConcurrentExecutions"
 HOUR = timedelta(hours=1)
 ALARMS = ("TokenLifeLow", "ActionRequired", "RefreshFailing", "FunctionBroken")
-STATUS = ("stack", "log-ins", "credentials", "tokens", "alarms")  # the checks of the command status
+STATUS = ("stack", "schedule", "log-ins", "credentials", "tokens", "alarms")  # the checks of the command status
 Check = Callable[[], Iterable[Verdict]]
 
 
@@ -34,8 +34,9 @@ class Finding:
 
     def __str__(self) -> str:
         """Return it in words, on lines of 80 columns."""
-        text = f"{self.check}: {self.seen} ... {self.result}" + (f": {self.to_do}" if self.to_do else "")
-        return fill(text, 80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        parts = [f"[{self.result}] {self.check}: {self.seen}", *[f"    What to do: {self.to_do}"] * bool(self.to_do)]
+        folded = partial(fill, width=80, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        return "\n".join(map(folded, parts))
 
 
 def look_at(check: str, look: Check, *, apart: bool = False) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ def look_at(check: str, look: Check, *, apart: bool = False) -> Iterator[Finding
             yield Finding(check, WRONG, f"{operation} does not find it", verdicts.AGAIN)
         else:
             needed = getattr(error, "__notes__", []) if re.search("AccessDenied|Authorization", code) else []
-            yield Finding(check, UNKNOWN, f"{operation}: {code}", f"needs {needed[0]}" if needed else "Try again.")
+            yield Finding(check, UNKNOWN, f"{operation}: {code}", f"Allow {needed[0]}." if needed else "Try again.")
     except RotatorFailed as failed:
         seen, _, to_do = str(failed).partition("\nWhat to do: ")
         yield Finding(check, WRONG, seen, to_do)
@@ -140,11 +141,10 @@ class Doctor:
 
     def _log_ins(self) -> Iterator[Verdict]:
         state = self.stack.mapping_state()
-        to_do = "" if state == "Enabled" else "Go on with resume, for this stack."
+        to_do = "" if state == "Enabled" else "Ask who paused it, then mx-token-rotator resume --stack STACK"
         yield Verdict(f"paused: the event source mapping is {state}" if to_do else "not paused", to_do)
         if self.stack.call("lambda", "get_function_concurrency", FunctionName=self.stack.name).get(RESERVED) == 0:
-            to_do = f"aws lambda delete-function-concurrency --function-name {self.stack.name}"
-            yield Verdict("reserved concurrency is 0", to_do)
+            yield Verdict("reserved concurrency is 0", "aws lambda delete-function-concurrency --function-name STACK")
 
     def _queue(self) -> Iterator[Verdict]:
         url, wanted = self.stack.resources["Queue"], "ApproximateNumberOfMessages"
@@ -163,7 +163,7 @@ class Doctor:
 
     def _orphans(self) -> Iterator[Verdict]:
         names = sorted({*removal.orphans(self.stack, self.stack.account).values()})
-        to_do = "Delete their secrets with remove-token --orphans, for this stack."
+        to_do = "Delete their secrets: mx-token-rotator remove-token --orphans --stack STACK"
         yield Verdict(f"no stack has {listed(names)}", to_do) if names else Verdict("none")
 
     def _others(self) -> Iterator[Verdict]:
@@ -172,11 +172,9 @@ class Doctor:
         yield Verdict(f"{self.stack.account} belongs to {listed(names)}", to_do)
 
     def _metrics(self) -> Iterator[Verdict]:
-        if lives := self._metric("Minimum", "MovieXchange", "TokenLifeRemaining", "Account", self.stack.account):
-            yield Verdict(f"at least {min(lives):.0f} percent of a lifetime was left within an hour")
-        else:
-            to_do = "If there was a run, see the log level. The first metrics take some minutes."
-            yield Verdict("CloudWatch has no TokenLifeRemaining of the last hour", to_do)
+        none = Verdict("CloudWatch has no TokenLifeRemaining of an hour", "Wait some minutes, then see the log level.")
+        lives = self._metric("Minimum", "MovieXchange", "TokenLifeRemaining", "Account", self.stack.account)
+        yield Verdict(f"at least {min(lives):.0f} percent of a lifetime was left within an hour") if lives else none
 
     def _topics(self) -> Iterator[Verdict]:
         alarms = self.alarms.items()

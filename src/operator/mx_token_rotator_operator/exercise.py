@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-from mx_token_rotator_operator.doctor import UNKNOWN, Doctor, Finding, look_at
+from mx_token_rotator_operator.doctor import NOT_DONE, Doctor, Finding, look_at
 from mx_token_rotator_operator.stack import DeployedStack, wait_until
-from mx_token_rotator_operator.verdicts import TELL, Verdict
+from mx_token_rotator_operator.verdicts import STORE, TELL, Verdict
 
 ALARM = "RefreshFailing"
 MINUTE = timedelta(minutes=1)
@@ -53,7 +53,7 @@ class Exercise:
         version_id, seen = outcome["version_id"], f"{self.name} {outcome['outcome']} ({outcome['reason']})"
         if not wait_until(lambda: self.stack.labels(secret).get("AWSCURRENT") == version_id, self.sleep):
             return Verdict(f"{seen}, but another version is current", "See who else writes the secret.")
-        to_do = "The credentials do not work: set-credentials." if "refresh token" in outcome["reason"] else ""
+        to_do = f"The credentials do not work: {STORE}" if "refresh token" in outcome["reason"] else ""
         return Verdict(f"{seen}, can be read after {(self.clock() - start).total_seconds():.1f} s", to_do)
 
     def alarm(self) -> Verdict:
@@ -95,7 +95,6 @@ STEPS: Mapping[str, tuple[str, Callable[[Exercise], Verdict]]] = {
 def run(exercise: Exercise, confirm: Callable[[str], bool]) -> Iterator[Finding]:
     """Take each step whose effect is confirmed."""
     for name, (effect, step) in STEPS.items():
-        if confirm(effect.format(name=exercise.name)):
-            yield from look_at(name, partial(map, step, [exercise]))
-        else:
-            yield Finding(name, UNKNOWN, "not done", "")
+        declined = [Finding(name, NOT_DONE, "nothing was changed", "")]
+        is_meant = confirm(effect.format(name=exercise.name))
+        yield from look_at(name, partial(map, step, [exercise])) if is_meant else declined

@@ -12,12 +12,13 @@ from mx_token_rotator_operator.stack import SHOWN, Answer, Outcome, client_names
 
 ANOTHER_STACK = "Name another one with --stack, --region or --profile."
 AGAIN = "Remove the stack and deploy it again (docs/operating.md); its secrets stay."
-SILENT = "See the schedule, the queue and the function, as doctor does."
+SILENT = "See the schedule, the queue and the function with mx-token-rotator doctor --stack STACK."
+STORE = "mx-token-rotator set-credentials --stack STACK"  # the commands print the stack's name for STACK
+NO_CHECK = ("failed: RequestInvalid", "kept: dry run", "kept: credentials accepted")  # lines of requests by hand
 TELL = "Deploy with AlarmEmail or AlarmTopicArn, or have a rule tell a chat (docs/security.md, Alarms in chat)."
 CLOUDWATCH = "cloudwatch.amazonaws.com"
 OLDEST_SECONDS = 600  # a message is kept for 15 minutes, and a run takes up to one
 HOUR = 3600.0  # seconds
-TOKEN_SECONDS = 43_200  # the lifetime of movieXchange's tokens
 
 
 def age(time: str | None, now: datetime) -> float:
@@ -69,7 +70,7 @@ def function(configuration: Answer) -> Iterator[Verdict]:
 def sender(name: str, state: str, targets: Iterable[Answer], queue_name: str) -> Verdict:
     """Judge what sends to the queue: the schedule or a rule."""
     if state != "ENABLED":
-        return Verdict(f"{name} is {state}", f"Enable {name}.")
+        return Verdict(f"{name} is {state}", f"Ask who did it (docs/security.md, Who did what), then enable {name}.")
     if queue_name not in [each["Arn"].rpartition(":")[2] for each in targets]:
         return Verdict(f"{name} does not send to the queue", f"Have {name} send to {queue_name} again.")
     return Verdict(f"{name} is enabled")
@@ -84,10 +85,10 @@ def queue(waiting: int, ages: Sequence[float]) -> Verdict:
 
 def runs(last: str | None, errors: Sequence[float], now: datetime) -> Iterator[Verdict]:
     """Judge the time of the last outcome in the log, and the hour's invocations that ended without a result."""
-    seen = f"the last one {span(age(last, now))} ago" if last else "none within a day"
+    seen = f"the last one {span(age(last, now))} ago, perhaps by hand" if last else "none within a day"
     yield Verdict(seen, SILENT if age(last, now) > HOUR else "")
-    ended = "Look for errorType, or a status of timeout or error, in the function's log." if any(errors) else ""
-    yield Verdict(f"{sum(errors):g} without a result within an hour", ended)
+    ended = "See docs/operating.md#the-function-does-not-start. This counts for an hour, also after the mend."
+    yield Verdict(f"{sum(errors):g} without a result within an hour", ended if any(errors) else "")
 
 
 def credentials(described: Answer | None, name: str, region: str) -> Verdict:
@@ -99,10 +100,9 @@ def credentials(described: Answer | None, name: str, region: str) -> Verdict:
     if primary != region:
         return Verdict(f"{name} is a replica from {primary}", "Deploy the stack there, or promote the replica.")
     if not current:
-        return Verdict(f"{name} was never filled", "Fill it with set-credentials, for this stack.")
+        return Verdict(f"{name} was never filled", f"Fill it: {STORE}")
     if "REJECTED" in current[0]:
-        seen = f"the current version of {name} has the label REJECTED, so nothing logs in with it"
-        return Verdict(seen, "Run set-credentials, or refresh NAME to try it once more, for this stack.")
+        return Verdict(f"{name} has the label REJECTED, so nothing logs in with it", f"Ask its owner, then: {STORE}")
     return Verdict("filled, not REJECTED")
 
 
@@ -123,7 +123,9 @@ def token(name: str, lines: Sequence[Outcome], labels: Mapping[str, str], now: d
     if not life:
         what = "has expired" if current else "is not in the log"
         return Verdict(f"the published token {what}", "Invoke the function without a payload.")
-    verified = {True: "verified", False: "refused", None: "not verified"}[current[-1].get("verified")]
+    # A token that replaced a dead one was published before it was tried: only the line of that run has the verdict.
+    known = [verdict for each in current if (verdict := each.get("verified")) is not None]
+    verified = {True: "verified", False: "refused", None: "not verified"}[known[-1] if known else None]
     to_do = "The API refused it: check client_secret and VerifyPath." if verified == "refused" else ""
     replaced: Outcome = next((each for each in reversed(lines) if each["outcome"] == "refreshed"), {})
     why = f", replaced {span(age(replaced['logged_at'], now))} ago ({replaced['reason']})" if replaced else ""
@@ -134,10 +136,10 @@ def token(name: str, lines: Sequence[Outcome], labels: Mapping[str, str], now: d
 def tokens(log: Sequence[Outcome], labels: Mapping[str, Mapping[str, str]], now: datetime) -> Iterator[Verdict]:
     """Judge the tokens; those with the same remedy have one verdict, in the words of the first of them."""
     groups: dict[str, dict[str, Verdict]] = {}
+    checks = [each for each in log if not f"{each['outcome']}: {each['reason']}".startswith(NO_CHECK)]
     for name, own in labels.items():
-        # Without a client ID a line is about all of them, or a mistyped request.
-        lines = [each for each in log if each.get("client_id", name) == name and each["reason"] != "RequestInvalid"]
-        verdict = token(name, lines, own, now)
+        # Without a client ID a line is about all of them.
+        verdict = token(name, [each for each in checks if each.get("client_id", name) == name], own, now)
         groups.setdefault(verdict.to_do or name, {})[name] = verdict
     for those in groups.values():
         first, *_ = those.values()
@@ -153,8 +155,8 @@ def alarms(found: Mapping[str, Answer | None], now: datetime) -> Iterator[Verdic
             to_do = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm['AlarmName']}"
             yield Verdict(f"the actions of {name} are disabled", to_do)
         elif alarm["StateValue"] == "ALARM":
-            time = span(age(str(alarm["StateUpdatedTimestamp"]), now))
-            yield Verdict(f"{name} has been in ALARM for {time}", f"See docs/operating.md#alarm-{name.lower()}.")
+            seen = f"{name} has been in ALARM for {span(age(str(alarm['StateUpdatedTimestamp']), now))}"
+            yield Verdict(seen, f"See docs/operating.md#alarm-{name.lower()}. It ends within an hour after the mend.")
         else:
             yield Verdict(f"{name} is not in ALARM")
 
@@ -210,7 +212,7 @@ def parameters(chosen: Mapping[str, str], region: str) -> Iterator[Verdict]:
     wrong = {
         "ClientIds has a name twice": len({*(names := client_names(chosen["ClientIds"]))}) < len(names),
         f"AlarmBelowPercent must be less than {100 - due}": int(chosen["AlarmBelowPercent"]) >= 100 - due,
-        "with MinTokenAgeSeconds no report ever counts": int(chosen["MinTokenAgeSeconds"]) >= TOKEN_SECONDS * due / 100,
+        "with MinTokenAgeSeconds no report ever counts": int(chosen["MinTokenAgeSeconds"]) >= 12 * HOUR * due / 100,
         "VerifyPath needs ApiUrl": verify.startswith("/") and not has_host,
         "ApiUrl is for VerifyPath, which is none": "ApiUrl" in is_set and verify == "none",
         f"{', '.join(elsewhere)} must be in {region}": bool(elsewhere),
