@@ -15,7 +15,7 @@ from tools.local.aws import PROJECT, SAM
 from tools.local.stack import Stack
 
 DOCS = PROJECT / "docs"
-MARKED = re.compile(r"^<!-- run(?:: ([^\n]*))? -->\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MARKED = re.compile(r"^ *<!-- run(?:: ([^\n]*))? -->\n *```\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # The AWS CLI on PyPI is version 1, which takes texts without the option that version 2 needs for them.
 COMMANDS = f"""\
 set -E -o pipefail
@@ -101,7 +101,7 @@ class Shell:
         """Put the values where the page has its readers put theirs."""
         if "setup" in block.marks:
             return re.sub(r"(?<=export )(\w+)=.*", lambda found: f"{found[1]}='{self._values[found[1]]}'", block.text)
-        return re.sub("|".join(self._capitals), lambda found: self._capitals[found[0]], block.text)
+        return re.sub(rf"\b({'|'.join(self._capitals)})\b", lambda found: self._capitals[found[0]], block.text)
 
     def _paste(self, text: str) -> tuple[str, bool]:
         """Run some commands; return what they print, and whether one failed."""

@@ -61,7 +61,9 @@ def shell(
     (folder / "errors.query").write_text(query)
     url = account_at_mx.url
     values = VALUES | {"CLIENT_ID": WEBSITE, "AUTH": url, "TRY": url + CHAINS_PATH}
-    with Shell(stack, folder, values, {"APP_ROLE": ROLE}) as opened:
+    kms = stack.client("kms")
+    keys = {name: kms.create_key()["KeyMetadata"]["Arn"] for name in ("OLD_KEY_ARN", "KEY_ARN")}
+    with Shell(stack, folder, values, {"APP_ROLE": ROLE} | keys) as opened:
         yield opened
 
 
