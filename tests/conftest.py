@@ -1,16 +1,24 @@
 """What the tests share: movieXchange's stand-in, and an emulated AWS account."""
 
+import fcntl
+import os
 import ssl
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import trustme
+from botocore.loaders import JSONFileLoader
 
 from tests.release import make_release
 from tools.contract.account import new_prefix
 from tools.local.aws import LocalAws, local_aws
 from tools.local.mx import MovieXchangeStandIn
+
+FUNCTION = Path(__file__).parent / "function"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,11 +32,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With the flag, leave the tests that are for a real account: no other gets to see it."""
+    """Run the function's own tests last: they are the quickest, so that several processes end together.
+
+    With the flag, leave the tests that are for a real account: no other gets to see it.
+    """
+    items.sort(key=lambda item: FUNCTION in item.path.parents)
     if config.getoption("--real-aws"):
         kept = [item for item in items if isinstance(item, pytest.Function) and is_for_a_real_account(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure coverage by the function's own tests alone: it doubles the time of a test.
+
+    In xdist's processes, pytest-cov's own marker pauses one of two measurements.
+    """
+    if FUNCTION in item.path.parents and not item.get_closest_marker("unmeasured"):
+        return (yield)
+    measuring, in_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(measuring)
+        threading.settrace(in_threads)
 
 
 def is_for_a_real_account(item: pytest.Function) -> bool:
@@ -41,6 +71,15 @@ def prefix(request: pytest.FixtureRequest) -> str:
     """Return the beginning of the names of all that the contract makes."""
     given: str = request.config.getoption("--prefix")
     return given
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_of_aws_are_read_once() -> Iterator[None]:
+    """Share what botocore's sessions read from its files: reading takes most of the time of a new client."""
+    read = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(read))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -92,5 +131,11 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a release, and return the folder with its files."""
-    return make_release(tmp_path_factory.mktemp("release") / "clone")
+    """Make a release, once for all processes that test, and return the folder with its files."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    clone = folder / "release" / "clone"
+    with (folder / "release.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return clone / "dist" if clone.exists() else make_release(clone)

@@ -87,7 +87,7 @@ def test_emulator_and_runtime_end_with_their_context(sleeper: Path) -> None:
         running.invoke({"seconds": 0})
         while_it_runs = len(processes_with(sleeper))
 
-    assert (while_it_runs, eventually(lambda: processes_with(sleeper) == [], within=10)) == (2, True)
+    assert (while_it_runs, eventually(lambda: processes_with(sleeper) == [])) == (2, True)
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -103,7 +103,7 @@ def test_emulator_and_runtime_end_with_the_process_that_started_them(kill: signa
     ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        eventually(lambda: len(processes_with(sleeper)) == 2, within=10)
+        eventually(lambda: len(processes_with(sleeper)) == 2)
         parent.send_signal(kill)
 
-    assert eventually(lambda: processes_with(sleeper) == [], within=10)
+    assert eventually(lambda: processes_with(sleeper) == [])

@@ -44,6 +44,7 @@ from tools.local.aws import LocalAws
 from tools.local.mx import MovieXchangeStandIn
 from tools.local.stack import Stack
 
+pytestmark = pytest.mark.unmeasured  # it doubles the time, and other tests run the same lines
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="the runtime interface emulator and the runtime's client run on Linux only"
 )
@@ -69,7 +70,7 @@ def stack(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
     prefix = ACCOUNT.partition("/")[0]
     parameters = hosts | {"SecretPrefix": prefix, "CheckEvery": "rate(19 minutes)", "KeepRefreshToken": "true"}
     stack = Stack(aws, parameters, name=prefix, client_ids=(CLIENT_ID,))
-    stack.deploy()
+    stack.apply()
     stack.client("events").disable_rule(Name=stack.resource("CredentialsChanged"))
     return stack
 

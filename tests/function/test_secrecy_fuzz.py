@@ -27,6 +27,8 @@ from tools.local.mx import MovieXchangeStandIn
 
 Drawn = TypeVar("Drawn")
 
+pytestmark = pytest.mark.unmeasured  # it doubles the time, and other tests run the same lines
+
 MARK = "Xq"
 """Is in every piece of every secret here, and in nothing that the function writes: what is found did leak."""
 

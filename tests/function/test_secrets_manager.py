@@ -20,8 +20,8 @@ from mx_token_rotator.secrets_manager import SecretsManager
 from mx_token_rotator.settings import Client
 from mx_token_rotator.tokens import Credentials, Published
 from tests.function.fakes import ACCOUNT, CLIENT_ID, ISSUED_AT, a_refresh_token, a_token, settings
-from tests.function.test_transport import free_port
 from tools.local import secrets_proxy
+from tools.local.lambda_runtime import reserved_port
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -575,13 +575,11 @@ def test_a_primary_with_replicas_is_used() -> None:
 
 def test_a_secrets_manager_that_cannot_be_reached_is_told() -> None:
     """Exceptions of botocore's own are named by their class, and end by themselves."""
-    client = boto3.client(
-        "secretsmanager",
-        endpoint_url=f"http://127.0.0.1:{free_port()}",
-        config=Config(connect_timeout=1, retries={"total_max_attempts": 1}),
-    )
-    with pytest.raises(SecretsManagerFailed) as caught:
-        SecretsManager(client, settings(), no_sleep).credentials_versions("")
+    once = Config(connect_timeout=1, retries={"total_max_attempts": 1})
+    with reserved_port() as port:
+        client = boto3.client("secretsmanager", endpoint_url=f"http://127.0.0.1:{port}", config=once)
+        with pytest.raises(SecretsManagerFailed) as caught:
+            SecretsManager(client, settings(), no_sleep).credentials_versions("")
 
     assert (caught.value.problem, caught.value.needs_person) == (
         f"DescribeSecret of the secret {ACCOUNT}/credentials got no answer: EndpointConnectionError",

@@ -37,6 +37,7 @@ from tools.local.faults import (
     status,
     wire,
 )
+from tools.local.lambda_runtime import reserved_port
 from tools.local.mx import CHAINS_PATH, MovieXchangeStandIn
 
 FORM = {"grant_type": "password", "username": "a+b@c", "password": " p&w=%ü ", "client_id": "Foo Tickets (Web)"}
@@ -222,20 +223,12 @@ def test_a_refusal_counts_without_its_body(mx: MovieXchangeStandIn, code: int) -
     assert [each(mx, cut_off(code)).status for each in (post, get)] == [code, code]
 
 
-def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
 def test_nobody_at_the_port_is_told() -> None:
     """The host in the message has its port."""
-    host = f"127.0.0.1:{free_port()}"
+    with reserved_port() as port:
+        answered = send("POST", f"http://127.0.0.1:{port}/connect/token", {}, FORM)
 
-    assert send("POST", f"http://{host}/connect/token", {}, FORM) == Answer(
-        host=host, trouble="the connection was refused", never_connected=True
-    )
+    assert answered == Answer(host=f"127.0.0.1:{port}", trouble="the connection was refused", never_connected=True)
 
 
 def test_a_name_that_cannot_be_resolved_is_told() -> None:
@@ -508,7 +501,8 @@ def test_a_proxy_that_refuses_is_named(proxy: ProxyServer) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "proxy.invalid"])
 def test_a_proxy_that_cannot_be_reached_is_named(host: str) -> None:
     """Nothing was sent, so that it can be tried again."""
-    answered = post_through(f"http://{host}:{free_port()}")
+    with reserved_port() as port:
+        answered = post_through(f"http://{host}:{port}")
 
     assert (answered.trouble, answered.never_connected) == (
         "the proxy of HttpsProxy cannot be reached, or does not let it through",

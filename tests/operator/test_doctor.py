@@ -115,7 +115,7 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture(scope="module")
 def examined(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Examined:
     """Deploy the stack once, with an encrypted topic for alarms, and fill the credentials."""
-    sns, kms = (aws.session.client(each, endpoint_url=aws.endpoint) for each in ("sns", "kms"))
+    sns, kms = (aws.client(each) for each in ("sns", "kms"))
     use = {"Effect": "Allow", "Principal": {"Service": "cloudwatch.amazonaws.com"}, "Resource": "*"}
     policy = {"Statement": [use | {"Action": ["kms:Decrypt", "kms:GenerateDataKey*"]}]}
     key = kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
@@ -125,7 +125,7 @@ def examined(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Examined:
     more = {"SecretPrefix": "examined", "CheckEvery": "rate(19 minutes)", "AlarmTopicArn": topic}
     session = boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
     examined = Examined(Stack(aws, hosts | more, name="mx-token-rotator-examined"), topic, session)
-    examined.stack.deploy()
+    examined.stack.apply()
     examined.stack.invoke({})
     examined.unfilled = examined.look_at_all()
     examined.stack.replace_credentials(account_at_mx.credentials())
@@ -217,7 +217,7 @@ def password_wrong(examined: Examined) -> Iterator[None]:
         examined.client("secretsmanager").get_secret_value(SecretId=examined.stack.credentials_secret)["SecretString"]
     )
     examined.stack.fill_credentials(credentials | {"password": "no-such-thing"})
-    eventually(examined.stack.is_rejected, within=30)
+    eventually(examined.stack.is_rejected)
     examined.stack.wait_until_idle()
     yield
     examined.stack.replace_credentials(credentials)

@@ -39,7 +39,7 @@ def deployed(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
     """Deploy the stack once; no scheduled run comes in between."""
     parameters = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url, "CheckEvery": "rate(19 minutes)"}
     stack = Stack(aws, parameters | {"SecretPrefix": "operated"}, name=NAME)
-    stack.deploy()
+    stack.apply()
     return stack
 
 
@@ -147,7 +147,7 @@ def test_the_status_says_that_the_credentials_are_rejected(
     """And what the function said of them."""
     account_at_mx.token_fault = oauth_error("invalid_grant")
     version = stack.fill_credentials(account_at_mx.credentials() | {"password": "wrong"})
-    eventually(lambda: "REJECTED" in stack.credentials_labels()[version] and stack.is_idle(), within=30)
+    eventually(lambda: "REJECTED" in stack.credentials_labels()[version] and stack.is_idle())
     shown = run("status")
     credentials, tokens = (" ".join(found(shown, each)) for each in ("credentials", "tokens"))
 

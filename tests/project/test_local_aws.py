@@ -41,7 +41,7 @@ def test_ministack_ends_with_the_process_that_started_it(sent: signal.Signals) -
         port = int(parent.stdout.readline())
         parent.send_signal(sent)
 
-    assert eventually(lambda: not is_listening(port), within=10)
+    assert eventually(lambda: not is_listening(port))
 
 
 def test_ministack_ends_with_its_context() -> None:

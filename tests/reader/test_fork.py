@@ -66,7 +66,7 @@ def in_children(count: int, ask: Callable[[], object]) -> list[Any]:
     children = []
     for _, writer in answers:
         if not (child := os.fork()):
-            signal.alarm(20)  # ends it if it waits for a lock of its parent
+            signal.alarm(200)  # ends it if it waits for a lock of its parent, before pytest-timeout ends the test
             os.close(begin[1])
             os.read(begin[0], 1)  # until the parent closes its end
             try:

@@ -113,7 +113,7 @@ def stack(aws: LocalAws, api: tuple[MovieXchangeStandIn, str]) -> Stack:
     account, _ = api
     parameters = {"AuthUrl": account.url, "ApiUrl": account.url, "SecretPrefix": PREFIX, "MinTokenAgeSeconds": "0"}
     stack = Stack(aws, parameters, name="mx-token-rotator-recipes", client_ids=(WEBSITE, ODD))
-    stack.deploy()
+    stack.apply()
     stack.replace_credentials(account.credentials())
     return stack
 

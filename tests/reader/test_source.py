@@ -497,7 +497,7 @@ def test_a_forked_process_works(core: App) -> None:
         core.before_a_read = lambda: None
         reader, writer = os.pipe()
         if not (child := os.fork()):
-            signal.alarm(20)  # ends it if it waits for a lock of its parent
+            signal.alarm(200)  # ends it if it waits for a lock of its parent, before pytest-timeout ends the test
             answers = [core.source.token().access_token, asyncio.run(core.source.atoken()).access_token]
             os.write(writer, json.dumps(answers).encode())
             os._exit(0)

@@ -52,7 +52,7 @@ def test_the_rule_matches_a_new_value_of_this_token(aws: LocalAws, event: dict[s
     """And no other secret, and no other label."""
     resolver = Resolver(TEMPLATE, {"TokenSecret": SECRET}, {})
     pattern = resolver.resolve(TEMPLATE["Resources"]["TokenReplaced"]["Properties"]["EventPattern"])
-    events = aws.session.client("events", endpoint_url=aws.endpoint)
+    events = aws.client("events")
 
     assert events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"] is is_matched
 
@@ -76,7 +76,7 @@ def test_the_documented_command_sets_every_parameter() -> None:
 
 def put(aws: LocalAws, access_token: str) -> None:
     """Publish a token, as the function does."""
-    secrets = aws.session.client("secretsmanager", endpoint_url=aws.endpoint)
+    secrets = aws.client("secretsmanager")
     value = json.dumps({"access_token": access_token, "client_secret": "a-client-secret"})
     secrets.put_secret_value(SecretId=SECRET, SecretString=value)
 
@@ -84,9 +84,9 @@ def put(aws: LocalAws, access_token: str) -> None:
 @pytest.fixture(scope="module")
 def queue_url(aws: LocalAws) -> Iterator[str]:
     """Publish a token, and deploy the example for it."""
-    aws.session.client("secretsmanager", endpoint_url=aws.endpoint).create_secret(Name=SECRET)
+    aws.client("secretsmanager").create_secret(Name=SECRET)
     put(aws, "first")
-    cloudformation = aws.session.client("cloudformation", endpoint_url=aws.endpoint)
+    cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(
         StackName="told",
         TemplateBody=(FOLDER / "template.yaml").read_text(),
@@ -117,8 +117,8 @@ def of(access_token: str) -> str:
 def test_a_replaced_token_is_in_the_file_and_the_command_has_run(aws: LocalAws, headers: Path) -> None:
     """Long before the five minutes after which the secret would be read anyway."""
     reloads = headers.with_name("reloads")
-    eventually(lambda: reloads.exists() and reloads.read_text() == of("first"), within=20)
+    eventually(lambda: reloads.exists() and reloads.read_text() == of("first"))
     put(aws, "second")
-    eventually(lambda: reloads.read_text() == of("first") + of("second"), within=20)
+    eventually(lambda: reloads.read_text() == of("first") + of("second"))
 
     assert (headers.read_text(), stat.S_IMODE(headers.stat().st_mode)) == (of("second"), 0o600)

@@ -97,7 +97,7 @@ def test_a_rule_matches_the_events_of_this_stack(
 ) -> None:
     """Neither those of a stack whose name begins like it, nor the function's own reads."""
     pattern = Resolver(TEMPLATE, PARAMETERS, {}).resolve(TEMPLATE["Resources"][rule]["Properties"]["EventPattern"])
-    events = aws.session.client("events", endpoint_url=aws.endpoint)
+    events = aws.client("events")
     answer = events.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))
 
     assert answer["Result"] is is_matched
@@ -139,7 +139,7 @@ class Posting:
 
     def post(self, event: dict[str, Any]) -> dict[str, Any]:
         """Put an event, and return the notification that the channel would get."""
-        self.aws.session.client("events", endpoint_url=self.aws.endpoint).put_events(
+        self.aws.client("events").put_events(
             Entries=[
                 {
                     "DetailType": event["detail-type"],
@@ -148,12 +148,12 @@ class Posting:
                 }
             ]
         )
-        (message,) = eventually(self._received, within=10)
+        (message,) = eventually(self._received)
         notification: dict[str, Any] = json.loads(json.loads(message["Body"])["Message"])
         return notification
 
     def _received(self) -> list[Any]:
-        sqs = self.aws.session.client("sqs", endpoint_url=self.aws.endpoint)
+        sqs = self.aws.client("sqs")
         messages: list[Any] = sqs.receive_message(QueueUrl=self.queue, VisibilityTimeout=60).get("Messages", [])
         return messages
 
@@ -172,9 +172,9 @@ def posting(aws: LocalAws) -> Iterator[Posting]:
         pattern = properties["EventPattern"]
         changed = {"EventPattern": {**pattern, "source": [own(each) for each in pattern["source"]]}, "State": "ENABLED"}
         kept[rule] = {**kept[rule], "Properties": properties | changed}
-    cloudformation = aws.session.client("cloudformation", endpoint_url=aws.endpoint)
-    sns = aws.session.client("sns", endpoint_url=aws.endpoint)
-    sqs = aws.session.client("sqs", endpoint_url=aws.endpoint)
+    cloudformation = aws.client("cloudformation")
+    sns = aws.client("sns")
+    sqs = aws.client("sqs")
     cloudformation.create_stack(
         StackName="chat",
         TemplateBody=json.dumps({**TEMPLATE, "Resources": kept}),

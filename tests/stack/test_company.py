@@ -132,7 +132,7 @@ def test_a_documented_statement_lets_a_service_use_a_key(
 def strict(aws: LocalAws) -> Stack:
     """Deploy a stack with all of it at once."""
     stack = Stack(aws, {"SecretPrefix": "strict", "CheckEvery": "rate(19 minutes)"} | EVERYTHING, "strict")
-    stack.deploy()
+    stack.apply()
     return stack
 
 
@@ -212,7 +212,7 @@ def test_the_function_creates_secrets_with_the_companys_tags(strict: Stack) -> N
 
 def test_what_is_set_back_leaves_nothing(strict: Stack) -> None:
     """Roles and policy are made again at the usual place, and nobody is told of alarms."""
-    Stack(strict.aws, strict.parameters | NOTHING, strict.name).deploy()
+    Stack(strict.aws, strict.parameters | NOTHING, strict.name).apply()
     groups = strict.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/strict")["logGroups"]
 
     assert (

@@ -129,7 +129,7 @@ def fields(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def publish_token(aws: LocalAws) -> None:
     """Put credentials, and a token of theirs that is fresh, into secrets of their own."""
-    secrets = aws.session.client("secretsmanager", endpoint_url=aws.endpoint)
+    secrets = aws.client("secretsmanager")
     account = f"{PUBLISHED['SecretPrefix']}/staging"
     credentials = {"username": "user", "password": "pass", "client_secret": "secret"}
     made = secrets.create_secret(Name=f"{account}/credentials", SecretString=json.dumps(credentials))

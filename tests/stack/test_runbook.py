@@ -39,7 +39,7 @@ def stack(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> Stack:
     hosts = {"AuthUrl": account_at_mx.url, "ApiUrl": account_at_mx.url}
     options = {"SecretPrefix": "runbook", "CheckEvery": "rate(19 minutes)", "KeepRefreshToken": "true"}
     stack = Stack(aws, hosts | options, NAME, (WEBSITE, UPDATER, "Web:Foo Tickets (Web)"))
-    stack.deploy()
+    stack.apply()
     stack.replace_credentials(account_at_mx.credentials())
     stack.wait_until_idle()
     return stack

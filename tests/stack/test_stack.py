@@ -122,7 +122,7 @@ def test_ten_simultaneous_reports_are_one_log_in(stack: Stack, account_at_mx: Mo
     with ThreadPoolExecutor(10) as applications:
         for _ in range(10):
             applications.submit(stack.report_rejected, WEBSITE, refused["version_id"])
-    eventually(lambda: len(stack.outcomes("already replaced")) == served + 9, within=30)
+    eventually(lambda: len(stack.outcomes("already replaced")) == served + 9)
 
     assert account_at_mx.log_ins() - before == 1
 
@@ -133,7 +133,7 @@ def test_a_report_of_a_token_that_the_api_accepts_changes_nothing(
     """The function tries the token itself before it logs in."""
     before = account_at_mx.log_ins()
     stack.report_rejected(WEBSITE, stack.published(WEBSITE)["version_id"])
-    eventually(lambda: stack.outcomes("still accepted"), within=30)
+    eventually(lambda: stack.outcomes("still accepted"))
 
     assert account_at_mx.log_ins() == before
 
@@ -159,7 +159,7 @@ def test_an_application_with_our_reader_recovers_by_itself(
         source = TokenSource(stack.token_secret(WEBSITE), client=stack.aws.session)
         application.auth = MovieXchangeAuth(source, api_hosts=host)
         first = application.get(f"https://{host}{CHAINS_PATH}", timeout=10).status_code
-        eventually(lambda: application.get(f"https://{host}{CHAINS_PATH}", timeout=10).ok, within=30)
+        eventually(lambda: application.get(f"https://{host}{CHAINS_PATH}", timeout=10).ok)
 
     assert first == 401
 
@@ -282,7 +282,7 @@ def queued(stack: Stack, send: Callable[[], object]) -> str:
     functions = stack.client("lambda")
     functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     send()
-    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"), within=30)
+    (message,) = eventually(lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages"))
     functions.update_event_source_mapping(UUID=mapping, Enabled=True)
     stack.wait_until_idle()
     body: str = message["Body"]

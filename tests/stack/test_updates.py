@@ -166,16 +166,16 @@ def history(aws: LocalAws, account_at_mx: MovieXchangeStandIn) -> dict[str, Any]
     off, on = stack(OFF), stack(ON | {"ApiUrl": mx.url})
     again = stack(OFF | {"CreateCredentials": "false"})
     seen: dict[str, Any] = {"mx": mx, "stack": again, "before": in_account(off)}
-    off.deploy()
+    off.apply()
     off.replace_credentials(mx.credentials())
     off.wait_until_idle()
     seen["first"] = snapshot(off)
     for when, each in (("on", on), ("off", off)):
-        each.deploy()
+        each.apply()
         seen[when] = snapshot(each)
     off.delete()
     seen["removed"] = in_account(off)
-    again.deploy()
+    again.apply()
     seen["again"] = snapshot(again)
     return seen
 

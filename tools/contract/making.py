@@ -1,7 +1,6 @@
 """What the contract makes in an account: each under a name that `account.clean_up` finds."""
 
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ from botocore.exceptions import ClientError
 
 from tools.contract.account import Account, clean_up, remove_stack
 from tools.local.aws import PROJECT
-from tools.local.stack import build, eventually
+from tools.local.stack import CODE_URI, build, eventually
 
 TEMPLATE = PROJECT / "template.yaml"
-CODE_URI = re.compile(r"(?<=CodeUri: ).*")
 ONE_ATTEMPT = Config(read_timeout=70, retries={"total_max_attempts": 1})  # a run takes up to 60 s
 PATIENCE = 300.0  # seconds; what IAM, KMS and SQS accept is in force a little later
 POLICY = "function"

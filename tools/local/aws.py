@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import boto3
 
@@ -34,12 +36,20 @@ class LocalAws:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.folder = folder
         self._profile = folder / "credentials"
+        self._lock, self._clients = Lock(), dict[str, Any]()
         self._profile.write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = {KEY}\n")
 
     @cached_property
     def session(self) -> boto3.Session:
         """The session of an administrator."""
         return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+
+    def client(self, service: Any) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+        """Return the administrator's client of a service, which is made once and may be shared by threads."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self.session.client(service, endpoint_url=self.endpoint)
+        return self._clients[service]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,6 +61,7 @@ class LocalAws:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": self.endpoint,
             "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.1",  # instead of 5 s: MiniStack has deployed by then
             "TMPDIR": str(self.folder),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         }

@@ -111,7 +111,7 @@ class Demo:
         with ThreadPoolExecutor(REPORTS) as applications:
             for _ in range(REPORTS):
                 applications.submit(self.stack.report_rejected, WEBSITE, refused["version_id"])
-        eventually(lambda: len(self.stack.outcomes("already replaced")) == REPORTS - 1, within=30)
+        eventually(lambda: len(self.stack.outcomes("already replaced")) == REPORTS - 1)
         self.check_log_ins(log_ins + 1)
         self.check_tokens_work()
         return "A token was revoked. Ten applications saw 401 and reported it at once: one log-in, and a working token."
@@ -120,7 +120,7 @@ class Demo:
         """Show that a wrong password costs one log-in, names who must act, and does no harm to published tokens."""
         log_ins = self.mx.log_ins()
         self.stack.fill_credentials(self.mx.credentials(password="mistyped"))  # noqa: S106  a wrong one
-        failed = eventually(lambda: self.stack.outcomes("CredentialsRejected"), within=30)[0]
+        failed = eventually(lambda: self.stack.outcomes("CredentialsRejected"))[0]
         self.stack.invoke({})
         self.check_log_ins(log_ins + 1)
         self.check_tokens_work()
@@ -141,7 +141,7 @@ class Demo:
     def promote_credentials(self) -> str:
         """Show that new credentials are used at once."""
         self.stack.promote(self.candidate)
-        eventually(lambda: self.tokens_come_from(self.candidate), within=30)
+        eventually(lambda: self.tokens_come_from(self.candidate))
         self.check_tokens_work()
         return "The tried credentials became current: both client IDs have new tokens."
 

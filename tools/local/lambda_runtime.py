@@ -75,7 +75,7 @@ def lambda_runtime(package: Path, variables: Mapping[str, str], *, handler: str 
         )
         ends.callback(child.wait)
         ends.callback(child.kill)
-        eventually(lambda: is_taken(address), within=10)
+        eventually(lambda: is_taken(address))
         yield LambdaRuntime(address, log, child.pid)
 
 

@@ -34,4 +34,6 @@ def end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_parent, daemon=True).start()
-    sys.exit(main(["ministack.app:app", "--bind", f"fd://{sys.argv[1]}", "--workers", "0"]))
+    # Clients keep connections for longer than the usual 5 s, and one may send just when the server closes.
+    listening = ["--bind", f"fd://{sys.argv[1]}", "--workers", "0", "--keep-alive", "3600"]
+    sys.exit(main(["ministack.app:app", *listening]))

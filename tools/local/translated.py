@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,22 @@ def translated(template: dict[str, Any], parameters: Mapping[str, str]) -> dict[
 
     SAM's resources are replaced by the resources that they stand for; functions and conditions mostly remain.
     """
+    request = {"template": template, "parameters": PSEUDO_PARAMETERS | dict(parameters)}
+    plain: dict[str, Any] = json.loads(_translate(json.dumps(request)))
+    return plain
+
+
+@cache
+def _translate(request: str) -> str:
+    """Run `translate_child.py`, which takes a second, once for the same request."""
     done = subprocess.run(  # noqa: S603  our own command
         [str(PROJECT / ".venv-sam" / "bin" / "python"), str(Path(__file__).parent / "translate_child.py")],
-        input=json.dumps({"template": template, "parameters": PSEUDO_PARAMETERS | dict(parameters)}),
+        input=request,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    plain: dict[str, Any] = json.loads(done.stdout)
-    return plain
+    return done.stdout
 
 
 class Resolver:
