@@ -55,6 +55,8 @@ from tools.local.secrets_proxy import (
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+pytestmark = pytest.mark.unmeasured  # it doubles the time, and other tests run the same lines
+
 THROTTLED, LOST, HALF = "ThrottlingException (400)", "done, then connection reset", "half an answer"
 SELECTED = [
     *(Case(kind, THROTTLED, "always") for kind in ORDINARY),
