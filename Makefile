@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help local demo package deployer-policy environments scanners test test-aws test-aws-clean stand-in matrix faults simulate diagrams audit sbom release lock clean
+.PHONY: help local demo package deployer-policy environments scanners test test-aws test-aws-clean stand-in matrix faults simulate diagrams bench audit sbom release lock clean
 
 # In the order in which somebody who is new here needs them.
 define HELP
@@ -20,6 +20,7 @@ To change it
   make faults           tries every fault of movieXchange and Secrets Manager, and writes into the docs what came of each
   make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs; SEED=7 replays one history
   make diagrams         draws the other diagrams of the docs
+  make bench            measures it beside what people would write instead, for the docs (10 min)
   make lock             pins newer versions of what is installed
   make audit            asks whether a version has a known vulnerability
 To try it on an AWS account
@@ -153,6 +154,10 @@ simulate: .venv/made-from.txt
 # Draws how it works for the docs, from the template and the code.
 diagrams: .venv/made-from.txt
 	@PYTHONPATH=src/function .venv/bin/python -m tools.diagrams
+
+# Measures speed, limits and cost, and writes them into docs/performance.md. Nothing else should run meanwhile.
+bench: environments
+	@.venv/bin/python -m tools.bench
 
 # Pins what pyproject.toml asks for, with hashes and no addresses.
 LOCK := .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate

@@ -482,6 +482,14 @@ def test_a_token_that_cannot_be_read_has_no_lifetime_to_emit(running: Deployment
     assert ("TokenLifeRemaining", ACCOUNT_ALONE) not in metrics(running.runs[-1].printed)
 
 
+def test_a_run_for_a_report_counts_as_no_check(running: Deployment) -> None:
+    """Many reports may keep scheduled runs waiting, and the alarm must hear that nothing checks all tokens."""
+    running.report(running.rotator.version())
+    running.deliver()
+
+    assert ("TokenLifeRemaining", ACCOUNT_ALONE) not in metrics(running.runs[-1].printed)
+
+
 @pytest.mark.parametrize("name", ["POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"])
 def test_the_environment_changes_no_dimension(running: Deployment, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """An alarm hears no other set."""

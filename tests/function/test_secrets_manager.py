@@ -392,6 +392,13 @@ def test_only_what_lasts_needs_a_person(code: str, *, needs_person: bool) -> Non
         assert failure(call, code).needs_person is needs_person
 
 
+def test_half_an_answer_is_none() -> None:
+    """An empty one, for which botocore takes it, would say that there are no credentials."""
+    client: Any = SimpleNamespace(describe_secret=lambda **_: {"ResponseMetadata": {}})
+    with pytest.raises(SecretsManagerFailed, match="got no answer: IncompleteReadError"):
+        SecretsManager(client, settings(), no_sleep).credentials_versions("")
+
+
 @pytest.mark.parametrize("call", EACH_CALL.values(), ids=EACH_CALL)
 def test_what_passes_says_so(call: Callable[[SecretsManager], object]) -> None:
     """Nobody has to compare policies because of throttling."""

@@ -230,10 +230,8 @@ def test_each_decision_has_its_context_choice_and_consequences() -> None:
 
 def test_each_target_of_make_that_is_named_exists() -> None:
     """The docs and the code name none that was renamed or never made."""
-    tools = [
-        path for path in (PROJECT / "tools").rglob("*.py") if path.parent.name != "bench"
-    ]  # it waits for its repair
-    places = [*PAGES, *tools, *(PROJECT / "src").rglob("*.py"), PROJECT / "template.yaml"]
+    code = [*(PROJECT / "tools").rglob("*.py"), *(PROJECT / "src").rglob("*.py")]
+    places = [*PAGES, *code, PROJECT / "template.yaml"]
     named = [
         re.findall(r"(?:`|^|by |and )make ((?:[a-z]+)(?: [a-z]+)*)(?=`|$)", each.read_text(), re.MULTILINE)
         for each in places

@@ -208,7 +208,7 @@ def test_every_file_has_the_same_version(file: str, pattern: str) -> None:
     assert re.findall(pattern, (PROJECT / file).read_text(), re.MULTILINE)[0] == VERSION
 
 
-@pytest.mark.parametrize("folder", ["simulation", "diagrams", "contract"])
+@pytest.mark.parametrize("folder", ["simulation", "diagrams", "contract", "bench"])
 def test_every_module_of_a_tool_is_on_its_map(folder: str) -> None:
     """The package's docstring names each, and no other."""
     package = PROJECT / "tools" / folder

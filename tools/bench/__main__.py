@@ -5,85 +5,82 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from tools.bench import report
-from tools.bench.cost import cpu_share
-from tools.bench.measure import CROWD, HANDLERS, PYTHON, Kind, Measured, Scene, cpu_limit, heal_all, in_turns, scene
-from tools.bench.report import MEMORIES, Results
+from tools.bench import scale
+from tools.bench.report import COSTS, TABLES, Measured, Results
+from tools.bench.scene import CONTESTANTS, Sample, Scene, scene
 from tools.local.aws import PROJECT, local_aws
 from tools.local.demo import finish
 from tools.local.document import placed
 
 DOCUMENT = PROJECT / "docs" / "performance.md"
-ROUNDS, WARM = 14, 3
-LIMITED_ROUNDS = 10
-PROFILES = 7
+ROUNDS, WARM = 15, 3
+COUNTS = (1, 10, 60, 1000)
 
 
-def by_memory(scene: Scene) -> dict[int, Mapping[Kind, list[Measured]]]:
-    """Measure ours alone with each memory setting; nothing where the CPU cannot be limited."""
-    alone = {}
-    for memory in MEMORIES:
-        with cpu_limit(cpu_share(memory)) as group:
-            if group:
-                alone[memory] = in_turns(scene, ["ours"], rounds=LIMITED_ROUNDS, warm=WARM, group=group)["ours"]
-    return alone
+def in_turns(scene: Scene, names: Sequence[str], *, rounds: int, warm: int) -> dict[str, Measured]:
+    """Have the contestants start cold with a report, one after the other, then take turns while they are warm."""
+    cold, checks, reports = (defaultdict[str, list[Sample]](list) for _ in range(3))
+    scene.fill(names)
+    for number in range(rounds):
+        turn = number % len(names)
+        with ExitStack() as ends:
+            ready = [ends.enter_context(scene.environment(name)) for name in (*names[turn:], *names[:turn])]
+            for each in ready:
+                cold[each.name].append(each.report())
+            for _ in range(warm):
+                for each in ready:
+                    if each.name != "four_steps":
+                        checks[each.name].append(each.check())
+                    reports[each.name].append(each.report())
+    return {name: Measured(cold=cold[name], checks=checks[name], reports=reports[name]) for name in names}
 
 
 def measured(console: Console) -> Results:
     """Run it all."""
-    with local_aws() as aws, console.status("Building the packages …") as live, scene(aws) as made:
+    with local_aws() as aws, console.status("Setting up …") as live, scene(aws.folder / "bench") as made:
         live.update("Taking turns …")
-        samples = in_turns(made, list(HANDLERS), rounds=ROUNDS, warm=WARM)
-        live.update("Starving it of CPU …")
-        alone = by_memory(made)
-        live.update("Healing many at once …")
-        healed = {count: heal_all(made, count) for count in (1, 10, CROWD)}
-        live.update("Taking it apart …")
-        with made.contestant("ours") as ours:
-            ours.report()
-            peak = ours.peak()
+        samples = in_turns(made, ["ours", *CONTESTANTS], rounds=ROUNDS, warm=WARM)
+        report = scale.reports(made)
+        scaled = []
+        for count in COUNTS:
+            live.update(f"Measuring {count:,} client IDs …")
+            scaled.append(scale.from_afar(made, count))
+        live.update("Measuring a deployed stack with sixty client IDs …")
+        deployed, report_deployed = scale.deployed(aws)
         return Results(
-            samples=samples,
-            alone=alone,
-            started={name: made.started(name) for name in HANDLERS},
-            profiles={name: [made.profile(name) for _ in range(PROFILES)] for name in ("ours", "floor")},
-            sizes=made.sizes,
-            archive=made.archive,
-            peak=peak,
-            healed=healed,
+            measured=samples, scaled=scaled, deployed=deployed, report=report, report_deployed=report_deployed
         )
 
 
 def conditions() -> str:
-    """Tell of this machine in general terms."""
+    """Say where, when and with what it is measured."""
     model = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return report.conditions(
-        f"{os.cpu_count()} CPUs ({model[0] if model else platform.machine()})",
-        f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
-        subprocess.run([str(PYTHON), "--version"], capture_output=True, text=True, check=True).stdout.split()[1],  # noqa: S603  our own command
-        f"{datetime.now(UTC):%Y-%m-%d}",
-    )
+    machine = f"{os.cpu_count()} CPUs ({model[0] if model else platform.machine()}), {platform.system()}"
+    python = [str(PROJECT / ".venv-emulator" / "bin" / "python"), "--version"]
+    version = subprocess.run(python, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  our own
+    return f"Measured on {datetime.now(UTC):%Y-%m-%d}, on {machine}, with {version}."
 
 
 def document(console: Console) -> None:
     """Measure, and put the tables into the docs."""
-    results = measured(console)
-    tables = {each.__name__: each(results) for each in report.TABLES} | {"conditions": conditions()}
-    text = DOCUMENT.read_text()
-    for name, content in tables.items():
+    results, text = measured(console), DOCUMENT.read_text()
+    tables = {name: write(results) for name, write in TABLES.items()} | {name: write() for name, write in COSTS.items()}
+    for name, content in {"conditions": conditions(), **tables}.items():
         text = placed(text, name, content)
     DOCUMENT.write_text(text)
     console.print(tables["marks"], highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Measure; give the exit status."""
+    """Measure, and return the exit status."""
     console = Console()
     return finish(console, lambda: document(console), f"{DOCUMENT.name} has the tables.")
 

@@ -1,4 +1,4 @@
-"""Loopback made far away: a proxy that waits before it passes a request on, and counts what passes."""
+"""Loopback made as far away as AWS and movieXchange are, with every call noted."""
 
 import ssl
 import time
@@ -6,47 +6,39 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tools.local.mx import serving
 
 
+class Call(NamedTuple):
+    """A call that was answered: the operation of Secrets Manager, or the request line, and when (perf_counter)."""
+
+    name: str
+    answered_at: float
+
+
 class Far(ThreadingHTTPServer):
-    """A server on a port that the system gives, so many seconds away from whoever calls it."""
+    """A server in front of another one. A handshake and an answer each take a fixed time, at least."""
 
     request_queue_size = 128
-    calls: list[str]
-    waits: int
-    """How often the way was taken."""
-    to_connect: int
-    """How often a connection takes it: TCP's handshake, and one of TLS 1.3."""
 
     def __init__(self, target: str, seconds: float, tls: ssl.SSLContext | None = None) -> None:
-        """Stand before an address that speaks HTTP; with a context, speak TLS to those who call."""
+        """Stand before an address that speaks HTTP; with a context, speak TLS."""
         super().__init__(("127.0.0.1", 0), Passing)
-        self.host = urlsplit(target).netloc
-        self.seconds = seconds
+        self.host, self.seconds, self.calls = urlsplit(target).netloc, seconds, list[Call]()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}"
-        self.to_connect = 2 if tls else 1
-        self.forget()
+        self.handshakes = 2 if tls else 1  # TCP's, and one of TLS 1.3
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
-    def forget(self) -> None:
-        """Count anew."""
-        self.calls, self.waits = [], 0
-
-    def wait(self) -> None:
-        """Let the way to and fro pass once."""
-        self.waits += 1
-        time.sleep(self.seconds)
-
     def handle_error(self, *_: object) -> None:
-        """Say nothing of a peer that went away."""
+        """Print nothing about a client that closed its connection."""
 
 
 class Passing(BaseHTTPRequestHandler):
-    """One connection, whose requests each take the way once."""
+    """One connection."""
 
     server: Far
     protocol_version = "HTTP/1.1"
@@ -56,25 +48,18 @@ class Passing(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Serve what comes by this connection."""
-        for _ in range(self.server.to_connect):
-            self.server.wait()
+        time.sleep(self.server.handshakes * self.server.seconds)
         super().handle()
 
     def do_GET(self) -> None:
-        """Take a request of movieXchange's API."""
-        self._pass()
+        """Take a request of the API."""
+        self.do_POST()
 
     def do_POST(self) -> None:
-        """Take a log-in, or a request of AWS."""
-        self._pass()
-
-    def _pass(self) -> None:
-        """Pass a request on, and its answer back."""
-        name = self.headers.get("X-Amz-Target", f"{self.command} {self.path}").removeprefix("secretsmanager.")
-        self.server.calls.append(name)
-        self.server.wait()
+        """Pass a log-in or a call of AWS on, and its answer back after the time that this takes from afar."""
+        due = time.perf_counter() + self.server.seconds
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        # Not one for all requests: whoever is called gives up a connection that idles, and a call would come twice.
+        # A connection for each, since one that idles would be closed by the other side.
         with closing(HTTPConnection(self.server.host, timeout=60)) as onward:
             onward.request(self.command, self.path, body, dict(self.headers))
             answer = onward.getresponse()
@@ -86,14 +71,16 @@ class Passing(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+        time.sleep(max(0.0, due - time.perf_counter()))
+        name = self.headers.get("X-Amz-Target", f"{self.command} {self.path}").removeprefix("secretsmanager.")
+        self.server.calls.append(Call(name, time.perf_counter()))  # what is in wbufsize is sent after this
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of a request."""
+        """Print nothing about a request."""
 
 
 @contextmanager
 def away(target: str, seconds: float, tls: ssl.SSLContext | None = None) -> Iterator[Far]:
-    """Serve as far away as that."""
-    server = Far(target, seconds, tls)
-    with serving(server):
+    """Serve a target from as far away as that."""
+    with serving(server := Far(target, seconds, tls)):
         yield server

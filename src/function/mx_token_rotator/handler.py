@@ -84,7 +84,7 @@ def report(outcomes: list[Outcome], failures: list[errors.RotatorError], run: Ru
     if run and run.request.trial_version:
         return
     account = os.environ.get("ACCOUNT") or "unknown"
-    if lives:
+    if lives and run and not run.request.rejected_version:  # a flood of reports must not stand for checks
         count("TokenLifeRemaining", min(lives.values()), MetricUnit.Percent, Account=account)
     if refreshed := sum(each["outcome"] == "refreshed" for each in outcomes):
         count("TokenRefreshed", refreshed, Account=account)

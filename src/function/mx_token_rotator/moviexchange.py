@@ -101,12 +101,10 @@ def judge(answer: Answer, url: str) -> tuple[bool | None, str]:
 
 def retry_after(header: str, now: datetime) -> float:
     """Return the seconds that a Retry-After header asks for (RFC 9110, section 10.2.3); 0 if it cannot be read."""
-    if header.isascii() and header.isdigit():
-        return float(header[:9])
     try:
         return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
     except (ValueError, TypeError, OverflowError):
-        return 0.0
+        return float(header[:9]) if header.isascii() and header.isdigit() else 0.0
 
 
 def parse_grant(answer: Answer, asked_at: datetime, **common: Any) -> tuple[Grant, list[str]]:  # noqa: ANN401
