@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP := -m pip --disable-pip-version-check --quiet --no-input install --no-deps --require-hashes --only-binary :all: --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help local demo package deployer-policy environments scanners test test-aws test-aws-clean stand-in matrix faults simulate diagrams bench audit sbom release lock clean
+.PHONY: help local demo package deployer-policy environments scanners test test-aws test-aws-clean stand-in matrix faults simulate mutants diagrams bench audit sbom release lock clean
 
 # In the order in which somebody who is new here needs them.
 define HELP
@@ -19,6 +19,7 @@ To change it
   make matrix           writes into the docs who may do what
   make faults           tries every fault of movieXchange and Secrets Manager, and writes into the docs what came of each
   make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs; SEED=7 replays one history
+  make mutants          changes the function in one place at a time, to see whether a test fails (25 min; MODULES=events for one)
   make diagrams         draws the other diagrams of the docs
   make bench            measures it beside what people would write instead, for the docs (10 min)
   make lock             pins newer versions of what is installed
@@ -151,6 +152,11 @@ stand-in: environments
 simulate: .venv/made-from.txt
 	@PYTHONPATH=src/function .venv/bin/python -m tools.simulation
 
+# Tries the tests on mutants of these MODULES of the function, or of all five, and fails if too many survive.
+MODULES :=
+mutants: .venv/made-from.txt
+	@.venv/bin/python -m tools.mutants $(MODULES)
+
 # Draws how it works for the docs, from the template and the code.
 diagrams: .venv/made-from.txt
 	@PYTHONPATH=src/function .venv/bin/python -m tools.diagrams
@@ -174,4 +180,4 @@ lock: .venv/made-from.txt
 	$(NPM) update --package-lock-only --prefix requirements/reading
 
 clean:
-	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .venv-audit .node .node-cdk .node-reading .aws-sam dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-local .venv-emulator .venv-sam .venv-checkov .venv-audit .node .node-cdk .node-reading .aws-sam dist .coverage .hypothesis .mutants .mypy_cache .pytest_cache .ruff_cache

@@ -21,6 +21,7 @@ UNREADABLE = Published(version_id="version-1")
 DENIED = Published(is_denied_by_kms=True)
 TWENTY_MINUTES = published(expires_at=ISSUED_AT + timedelta(minutes=20))
 HALF_AN_HOUR = published(expires_at=ISSUED_AT + timedelta(minutes=30))  # the next check is in 15 minutes, or 16
+A_LITTLE_MORE = published(expires_at=ISSUED_AT + timedelta(minutes=31))
 AN_HOUR = timedelta(hours=1)
 
 
@@ -43,6 +44,8 @@ AN_HOUR = timedelta(hours=1)
         (TWENTY_MINUTES, "credentials-1", QUIET, timedelta(minutes=14), (True, "expiring")),
         (HALF_AN_HOUR, "credentials-1", QUIET, timedelta(minutes=13, seconds=59), (False, "fresh")),
         (HALF_AN_HOUR, "credentials-1", QUIET, timedelta(minutes=14), (True, "expiring")),
+        (A_LITTLE_MORE, "credentials-1", QUIET, timedelta(minutes=14, seconds=59), (False, "fresh")),
+        (A_LITTLE_MORE, "credentials-1", QUIET, timedelta(minutes=15), (True, "expiring")),
         (published(expires_at=ISSUED_AT + AN_HOUR / 6), "credentials-1", QUIET, AN_HOUR / 6, (True, "expiring")),
         (published(), "credentials-1", REPORTED, timedelta(seconds=899), (False, "too young")),
         (published(), "credentials-1", REPORTED, timedelta(seconds=900), (True, "rejected")),

@@ -94,7 +94,7 @@ BY_HAND: list[tuple[object, str]] = [
     ),
     *(
         ({"client_id": "Mobile", "credentials_version": version}, "The member credentials_version is not a version id")
-        for version in [*NOT_TEXTS, "", "v" * 65, "version\n", "a b", "../hostile", "\u0661", "v\x00"]
+        for version in [*NOT_TEXTS, "", "v" * 31, "v" * 65, "version\n", "a b", "../hostile", "\u0661", "v\x00"]
     ),
     *(
         (event | {"credentials_version": VERSION}, "The member credentials_version goes with client_id alone")

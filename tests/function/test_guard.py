@@ -108,6 +108,16 @@ def test_a_proven_version_is_labelled_when_it_is_rejected(running: Deployment) -
     assert running.rotator.rejected() == running.rotator.published()["credentials_version"]
 
 
+def test_a_labelled_version_is_tried_again_though_its_token_is_fresh(running: Deployment) -> None:
+    """A rejection by mistake is over soon, and then the alarm ends before anybody needs another token."""
+    running.mx.password = "changed"
+    running.rotator({"force": True})
+    running.mx.password = CREDENTIALS["password"]
+    running.run_for(timedelta(hours=3))
+
+    assert running.rotator.rejected() is None
+
+
 @pytest.mark.parametrize("is_right", [True, False])
 def test_the_label_moves_from_the_version_before(blocked: Deployment, *, is_right: bool) -> None:
     """Secrets Manager demands the version that had it."""

@@ -112,6 +112,11 @@ def test_a_dry_run_says_what_a_run_would_do(running: Deployment, *, force: bool,
     assert running.rotator.answer({"dry_run": True, "force": force}) == ("kept", reason)
 
 
+def test_a_dry_run_names_its_client_id(running: Deployment) -> None:
+    """Whoever asks for several knows which one it was."""
+    assert running.rotator.outcome({"dry_run": True})["client_id"] == CLIENT_ID
+
+
 def test_a_dry_run_of_a_new_stack_changes_nothing(deployment: Deployment) -> None:
     """No secret is created, no label is put, and nobody logs in."""
     deployment.rotator.fill(CREDENTIALS)
@@ -141,6 +146,18 @@ def trial(deployment: Deployment, **changes: str) -> dict[str, Any]:
 def test_a_trial_of_right_credentials_accepts_them(running: Deployment) -> None:
     """Log in, and verify the token."""
     assert running.rotator.answer(trial(running)) == ("kept", "credentials accepted")
+
+
+def test_a_trial_names_its_client_id(running: Deployment) -> None:
+    """Whoever asks for several knows which one it was."""
+    assert running.rotator.outcome(trial(running))["client_id"] == CLIENT_ID
+
+
+def test_a_trial_whose_token_is_refused_says_what_the_api_answered(running: Deployment) -> None:
+    """The URL and the status tell a wrong client secret from a wrong parameter."""
+    error = running.rotator.outcome(trial(running, client_secret="mistyped"))["error"]
+
+    assert error.startswith("The GET of VerifyPath, ")
 
 
 def test_a_trial_of_accepted_credentials_publishes_nothing(running: Deployment) -> None:

@@ -173,7 +173,7 @@ def test_a_warning_about_an_answer_is_logged(around: Surroundings) -> None:
 @pytest.mark.parametrize(
     ("username", "password", "ending"),
     [
-        ("u", "p", "(HTTP 400, invalid_grant), read from the secret moviexchange/staging/credentials"),
+        ("X", "p", "(HTTP 400, invalid_grant), read from the secret moviexchange/staging/credentials"),
         ("u", " p", "moviexchange/staging/credentials; a space begins or ends password there"),
         ("u ", "p ", "moviexchange/staging/credentials; a space begins or ends username and password there"),
     ],
@@ -357,14 +357,23 @@ def test_a_new_token_is_tried_hard(
     sent: int,
 ) -> None:
     """A log-in was spent on it."""
-    around.answers = answers
+    around.answers = answers.copy()
 
     assert (around.movie_xchange().verify(a_token(), is_new=True)[0], len(around.sent)) == (verdict, sent)
 
 
+def test_a_refusal_that_is_repeated_names_the_url(around: Surroundings) -> None:
+    """What was seen last is shown."""
+    around.answers = [answered(401), answered(403)]
+
+    _, seen = around.movie_xchange().verify(a_token(), is_new=True)
+
+    assert seen == f"The GET of VerifyPath, {API}{CHAINS_PATH}, got HTTP 403"
+
+
 def test_a_refusal_in_the_last_seconds_stands(around: Surroundings) -> None:
     """There is no time for another look."""
-    around.answers, around.seconds_left = [answered(401), answered(200)], 1.5
+    around.answers, around.seconds_left = [answered(401), answered(200)], 2.0
 
     assert around.movie_xchange().verify(a_token(), is_new=True)[0] is False
 
@@ -418,7 +427,10 @@ def test_a_page_under_401_and_403_is_no_verdict(code: int, body: bytes, content_
     [
         (answered(403), "got HTTP 403"),
         (LOST, "got no answer in time"),
-        (answered(403, Mx_Correlation_Id="c0ffee-1"), "got HTTP 403, Mx-Correlation-Id c0ffee-1"),
+        *(
+            (answered(403, Mx_Correlation_Id=hexadecimal), f"got HTTP 403, Mx-Correlation-Id {hexadecimal}")
+            for hexadecimal in ("c0ffee-1", "C0FFEE-1")
+        ),
         *(
             (answered(403, Mx_Correlation_Id=odd), "got HTTP 403")
             for odd in ("", "a-token", "c0ffee\n", "c" * 65, 'c"}', "\x1b[2J", "c0ffée")

@@ -1,6 +1,7 @@
 """What a run does for each client ID: read, decide, log in, verify, publish."""
 
 import json
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -165,8 +166,9 @@ def test_a_refused_token_does_not_replace_one_that_was_issued_later(
 
     mx.requests.clear()
     mx.api_fault = another_run
+    outcome = rotator.outcome(FORCED)
 
-    assert rotator.answer(FORCED) == answer
+    assert (outcome["client_id"], outcome["outcome"], outcome["reason"]) == (CLIENT_ID, *answer)
 
 
 def test_a_token_secret_that_cannot_be_moved_costs_no_log_in(hour_old: Deployment) -> None:
@@ -412,18 +414,34 @@ def test_a_reported_token_is_a_log_in_that_is_tried_twice(hour_old: Deployment) 
 
 
 @pytest.mark.parametrize(
-    ("seconds_left", "request_", "reason"),
-    [(25.0, FORCED, "forced"), (24.9, FORCED, "postponed"), (24.9, REQUEST, "fresh")],
+    ("seconds_left", "request_", "answer"),
+    [
+        (25.0, FORCED, ("refreshed", "forced")),
+        (24.9, FORCED, ("kept", "postponed")),
+        (24.9, REQUEST, ("kept", "fresh")),
+    ],
 )
 def test_no_log_in_begins_in_the_last_twenty_seconds(
-    running: Deployment, seconds_left: float, request_: dict[str, Any], reason: str
+    running: Deployment, seconds_left: float, request_: dict[str, Any], answer: tuple[str, str]
 ) -> None:
     """Five more are kept back to report."""
     context = Context()
     context.seconds_left = seconds_left
     (outcome,) = running.rotator(request_, context)["outcomes"]
 
-    assert outcome["reason"] == reason
+    assert (outcome["outcome"], outcome["reason"]) == answer
+
+
+@pytest.mark.parametrize(("seconds_left", "reasons"), [(5.5, ["fresh"]), (5.0, [])])
+def test_a_client_id_is_checked_until_the_time_is_up(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch, seconds_left: float, reasons: list[str]
+) -> None:
+    """Nothing has to interrupt what would come after it."""
+    monkeypatch.setattr(signal, "setitimer", lambda *_: None)
+    context = Context()
+    context.seconds_left = seconds_left
+
+    assert [each["reason"] for each in running.rotator({}, context)["outcomes"]] == reasons
 
 
 def test_what_is_left_is_served_by_the_next_run(three: Deployment) -> None:
@@ -631,6 +649,14 @@ def test_a_wrong_client_secret_keeps_the_tokens_and_ends_the_log_ins(three: Depl
     ) == (["TokenRefused"] * 3, 1, version, True)
 
 
+def test_a_wrong_client_secret_is_told_for_each_client_id(three: Deployment) -> None:
+    """What the API answered to the first token is also why the others were not asked for."""
+    three.schedule()
+    three.fill(client_secret="mistyped")
+
+    assert [each["error"].partition(",")[0] for each in three.runs[-1].outcomes] == ["The GET of VerifyPath"] * 3
+
+
 def test_a_refused_token_of_the_same_credentials_puts_no_label(hour_old: Deployment) -> None:
     """They worked before."""
     hour_old.mx.api_fault = in_turn(status(401), status(401))
@@ -665,6 +691,13 @@ def test_a_token_that_was_refused_is_tried_again_without_a_log_in(
     (outcome,) = unverified.schedule()
 
     assert ((outcome["outcome"], outcome["reason"]), unverified.rotator.published()["verified"]) == (answer, verified)
+
+
+def test_a_token_that_is_still_refused_is_told_with_what_the_api_answered(unverified: Deployment) -> None:
+    """The URL and the status are there as they were at first."""
+    (outcome,) = unverified.schedule()
+
+    assert outcome["error"].startswith("The GET of VerifyPath, ")
 
 
 def test_trying_a_refused_token_again_is_one_request(unverified: Deployment) -> None:

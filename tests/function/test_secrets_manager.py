@@ -231,7 +231,7 @@ def test_binary_credentials_are_told(secrets: SecretsManager, client: "SecretsMa
     value = json.dumps(FILLED).encode()
     version_id = client.put_secret_value(SecretId=f"{account}/credentials", SecretBinary=value)["VersionId"]
 
-    with pytest.raises(CredentialsInvalid, match="has a binary value instead of a text"):
+    with pytest.raises(CredentialsInvalid, match=f"The secret {account}/credentials has a binary value"):
         secrets.credentials(version_id)
 
 
@@ -432,6 +432,14 @@ def test_a_denied_key_is_told_with_its_remedy(asked: str) -> None:
         "Let the function's role use the secret's KMS key, and enable the key.",
         "key",
     )
+
+
+@pytest.mark.parametrize("asked", EACH_CALL)
+def test_a_role_with_kms_in_its_name_that_is_denied_is_not_a_denied_key(asked: str) -> None:
+    """The message quotes the role's name; another key would change nothing."""
+    message = "User: arn:aws:sts::123456789012:assumed-role/KMS/mx-token-rotator is not authorized to perform this"
+
+    assert failure(EACH_CALL[asked], "AccessDeniedException", message).kind == ""
 
 
 @pytest.mark.parametrize("asked", EACH_CALL)

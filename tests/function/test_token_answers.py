@@ -390,6 +390,14 @@ def test_the_earlier_end_of_a_jwt_counts(expires_in: object, exp: object, lifeti
     assert issued.expires_at - ISSUED_AT == lifetime
 
 
+@pytest.mark.parametrize("length", range(20))
+def test_a_jwts_payload_may_have_any_length(length: int) -> None:
+    """A JWT comes without the padding of base64, of which each length needs another."""
+    end = ISSUED_AT + timedelta(hours=1)
+
+    assert jwt_expiry(jwt({"exp": end.timestamp(), "sub": "x" * length}), ISSUED_AT) == end
+
+
 def test_a_lifetime_that_the_jwt_says_is_not_warned_of() -> None:
     """Nothing is assumed."""
     document = {"access_token": jwt({"exp": at(timedelta(hours=1))})}
