@@ -133,7 +133,7 @@ test: environments scanners
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
+	.venv/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov mx_token_rotator --cov-branch --cov-report term-missing:skip-covered --cov-fail-under 100
 
 # Runs the contract on the AWS account and Region of the environment: asks first, and cleans up. CREDENTIALS=FILE walks
 # through a stack, too; STAND_IN=URL is the token service for them. test-aws-clean removes what a killed run has left.
