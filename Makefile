@@ -13,7 +13,7 @@ To deploy it
   make package          builds the archive that `sam deploy` uploads (10 s)
   make deployer-policy  prints the IAM policy of a role that deploys the stack
 To change it
-  make test             runs every check (5 min)
+  make test             runs every check (4 min)
   make environments     installs what single tests need
   make scanners         installs the scanners of templates, which tests need too
   make matrix           writes into the docs who may do what
@@ -46,7 +46,7 @@ announced = @number=0; for each in $(PLANNED); do number=$$((number + 1)); \
 	[ $$each != $(1) ] || printf '%s of %s: ' $$number $(words $(PLANNED)); done; echo 'installing $(2) into $(1)'
 
 ifneq ($(filter test,$(MAKECMDGOALS)),)
-$(info All checks take about 5 minutes.$(if $(wildcard .node-cdk/made-from.json),, What they need is installed first: about 2.2 GB, in about 3 minutes.))
+$(info All checks take about 4 minutes.$(if $(wildcard .node-cdk/made-from.json),, What they need is installed first: about 2.2 GB, in about 3 minutes.))
 endif
 
 # Each environment keeps the requirements that it was made from, and is made again when they change. Where few of many

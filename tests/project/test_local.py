@@ -356,7 +356,7 @@ def test_each_environment_is_announced(target: str, made: list[str]) -> None:
 
 def test_the_tests_say_first_how_long_they_take() -> None:
     """Before anything is installed."""
-    assert make("--dry-run", "test").startswith("All checks take about 5 minutes.")
+    assert make("--dry-run", "test").startswith("All checks take about 4 minutes.")
 
 
 def test_make_passes_on_the_port() -> None:
