@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mx_token_rotator.errors import WAIT, RotatorError, TimeIsUp, Unexpected, named
+from mx_token_rotator.errors import RotatorError, TimeIsUp, Unexpected, named
 
 ERRORS = RotatorError.__subclasses__()
 
@@ -47,7 +47,7 @@ def test_outages_and_strange_requests_need_no_person() -> None:
 @pytest.mark.parametrize("error", ERRORS)
 def test_what_ends_by_itself_needs_no_person(error: type[RotatorError]) -> None:
     """Throttling is not worth a call at night."""
-    assert not error("x", remedy=WAIT).needs_person
+    assert not error("x", ends_by_itself=True).needs_person
 
 
 def test_a_remedy_can_be_more_precise_than_its_class() -> None:

@@ -16,11 +16,11 @@ class RotatorError(Exception):
     who = remedy = ""
     needs_person = True  # counts as ActionRequired
 
-    def __init__(self, problem: str, *, kind: str = "", remedy: str = "") -> None:
+    def __init__(self, problem: str, *, kind: str = "", remedy: str = "", ends_by_itself: bool = False) -> None:
         """Take the problem as a sentence without its full stop, and what differs from the class."""
         super().__init__(problem)
-        self.problem, self.kind, self.remedy = problem, kind, remedy or self.remedy
-        self.needs_person = self.needs_person and remedy != WAIT
+        self.problem, self.kind, self.remedy = problem, kind, remedy or (WAIT if ends_by_itself else self.remedy)
+        self.needs_person = self.needs_person and not ends_by_itself
 
 
 class SettingsInvalid(RotatorError):

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
 
-from mx_token_rotator.errors import WAIT, CredentialsInvalid, SecretsManagerFailed, TimeIsUp
+from mx_token_rotator.errors import CredentialsInvalid, SecretsManagerFailed, TimeIsUp
 from mx_token_rotator.settings import Client, Settings
 from mx_token_rotator.tokens import AccessToken, Credentials, Published, RefreshToken
 
@@ -130,13 +130,13 @@ class SecretsManager:
         except ClientError as error:
             raise _failure(asked, name, error.response["Error"]["Code"], error.response["Error"]["Message"]) from None
         except (BotoCoreError, TimeIsUp) as error:
-            raise SecretsManagerFailed(f"{asked} got no answer: {type(error).__name__}", remedy=WAIT) from None
+            raise SecretsManagerFailed(f"{asked} got no answer: {type(error).__name__}", ends_by_itself=True) from None
         return answer
 
 
 def _failure(asked: str, name: str, code: str, message: str) -> SecretsManagerFailed:
     """Name what failed by the error's code; its message may quote what was sent, and is only searched."""
-    problem, remedy, kind = f"{asked} failed: {code}", WAIT * code.startswith(PASSING), ""
+    problem, remedy, kind = f"{asked} failed: {code}", "", ""
     if code == "ResourceNotFoundException":  # AWS tells an empty secret from a missing one by the message alone
         kind = "empty" if "secret value" in message else "missing"
         remedy = "Create the secret, or deploy the stack with CreateCredentials=true."
@@ -148,4 +148,4 @@ def _failure(asked: str, name: str, code: str, message: str) -> SecretsManagerFa
         remedy = f"Run aws secretsmanager restore-secret --secret-id {name}"
     elif code.startswith("AccessDenied") and name.endswith("/credentials"):
         problem = f"{problem} (the function's role may not, or the secret does not exist)"
-    return SecretsManagerFailed(problem, kind=kind, remedy=remedy)
+    return SecretsManagerFailed(problem, kind=kind, remedy=remedy, ends_by_itself=code.startswith(PASSING))
