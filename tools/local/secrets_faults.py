@@ -118,7 +118,7 @@ def broken(result: Result) -> list[str]:
     return found
 
 
-# In which circumstances the requests are made: what starts the first check, and how to tell that all is well again
+# In which circumstances the requests are made: what starts the first check, and how to tell that it has recovered
 
 
 def works(account: Account, checked: Checked) -> bool:
@@ -221,7 +221,7 @@ def tried(account: Account, case: Case) -> Result:
 
 
 def recovery(account: Account, is_over: Callable[[Account, Checked], bool]) -> str:
-    """Check until all is well again, and say what that took; nothing if it does not happen."""
+    """Check until the function has recovered, and say what that took; nothing if it does not."""
     for number in range(1, LONGEST_RECOVERY + 1):
         if is_over(account, account.check()):
             since_slot = timedelta(seconds=account.now.timestamp()) % RETRY_EVERY

@@ -142,7 +142,7 @@ class Watch:
         return 100 * (end - self._now) / (end - begin)
 
     def _times(self, version: Version | None) -> tuple[float, float]:
-        """Return when a token was issued and when it ends; what is no token ended long ago."""
+        """Return when a token was issued and when it expires; a value that is not a token counts as expired."""
         document = self._stack.document(version) if version else {}
         return _parsed(document["issued_at"], document["expires_at"]) if document else (-1.0, 0.0)
 

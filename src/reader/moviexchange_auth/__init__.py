@@ -28,7 +28,7 @@ _logger = getLogger(__name__)
 
 
 class TokenError(Exception):
-    """There is no token with as much time left as was asked for. The message says why, and what to do."""
+    """No token has the remaining lifetime that was asked for. The message says why, and what to do."""
 
 
 class ClientSecretError(TokenError):
