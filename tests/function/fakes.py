@@ -10,26 +10,14 @@ from urllib.parse import urlsplit
 from mx_token_rotator.settings import Client, Settings
 from mx_token_rotator.tokens import AccessToken, Published, RefreshToken
 from mx_token_rotator.transport import Answer
+from tools.local.stack import DEFAULT_VARIABLES
 
 ACCOUNT = "moviexchange/staging"
 CLIENT_ID = "FooTickets_Website"
 CREDENTIALS = {"username": "a-user", "password": "a-password", "client_secret": "a-client-secret"}
 ISSUED_AT = datetime(2026, 11, 28, 13, 5, tzinfo=UTC)
 LIFETIME = timedelta(hours=12)
-VARIABLES = {
-    "ACCOUNT": ACCOUNT,
-    "CLIENT_IDS": CLIENT_ID,
-    "CHECK_EVERY": "rate(15 minutes)",
-    "REFRESH_AT_PERCENT": "50",
-    "MIN_TOKEN_AGE_SECONDS": "900",
-    "VERIFY_PATH": "auto",
-    "KEEP_REFRESH_TOKEN": "false",
-    "KMS_KEY_ARN": "none",
-    "SECRET_TAGS": "none",
-    "AUTH_URL": "none",
-    "API_URL": "none",
-    "MOVIEXCHANGE_PROXY": "none",
-}
+VARIABLES = {"ACCOUNT": ACCOUNT, "CLIENT_IDS": CLIENT_ID} | DEFAULT_VARIABLES
 """What the stack sets with its defaults and one client ID."""
 
 Fault = Callable[[], Answer]

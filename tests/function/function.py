@@ -25,6 +25,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from tests.function.fakes import ACCOUNT, CLIENT_ID, CREDENTIALS, VARIABLES, Clock, MovieXchange
+from tools.local.lambda_runtime import Context
 from tools.local.stack import issued_earlier
 
 CREDENTIALS_SECRET = f"{ACCOUNT}/credentials"
@@ -34,21 +35,6 @@ KMS_DENIES = "Access to KMS is not allowed"
 MARKED_FOR_DELETION = "You can't perform this operation on the secret because it was marked for deletion."
 DEDUPLICATION = timedelta(minutes=5)
 RETENTION = timedelta(minutes=15)
-
-
-class Context:
-    """What Lambda passes to a function about its invocation."""
-
-    function_name = "mx-token-rotator"
-    function_version = "$LATEST"
-    memory_limit_in_mb = 1769
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator"
-    aws_request_id = "8f5e1a3c"
-    seconds_left = 60.0
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the time that is left."""
-        return int(self.seconds_left * 1000)
 
 
 @dataclass

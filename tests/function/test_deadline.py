@@ -18,8 +18,9 @@ from unittest.mock import Mock, call
 import pytest
 
 from tests.function.fakes import VARIABLES
-from tests.function.function import REQUEST, TOKEN_SECRET, Context, Rotator, logged, pytest_keeps_its_timer, queue_event
+from tests.function.function import REQUEST, TOKEN_SECRET, Rotator, logged, pytest_keeps_its_timer, queue_event
 from tools.local.faults import Fault, drip, drip_head, slow, status
+from tools.local.lambda_runtime import Context
 from tools.local.mx import MovieXchangeStandIn
 
 FORCED = REQUEST | {"force": True}

@@ -28,12 +28,12 @@ from tests.function.function import (
     MARKED_FOR_DELETION,
     REQUEST,
     TOKEN_SECRET,
-    Context,
     Deployment,
     Rotator,
     metrics,
     queue_event,
 )
+from tools.local.lambda_runtime import Context
 
 BRANDS = ("Brand-A", "Brand-B", "Brand-C")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-4333-8444-555555555555"

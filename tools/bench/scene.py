@@ -28,7 +28,7 @@ from tools.local.aws import KEY, REGION
 from tools.local.demo import StepFailed
 from tools.local.lambda_runtime import HANDLER, LambdaRuntime, is_taken, lambda_runtime, reserved_port
 from tools.local.mx import MovieXchangeStandIn
-from tools.local.stack import build, eventually, issued_earlier
+from tools.local.stack import DEFAULT_VARIABLES, build, eventually, issued_earlier
 
 SECRETS_AWAY, MOVIEXCHANGE_AWAY = 0.005, 0.080  # seconds there and back: within a Region, and across the internet
 LOG_IN = "POST /connect/token"
@@ -62,15 +62,10 @@ class Scene:
 
     def variables(self, client_ids: Sequence[str]) -> dict[str, str]:
         """Return what the stack sets for the function; the others use some of it."""
-        defaults = dict.fromkeys(("KMS_KEY_ARN", "SECRET_TAGS", "MOVIEXCHANGE_PROXY"), "none")
-        return defaults | {
+        return DEFAULT_VARIABLES | {
             "ACCOUNT": self.account,
             "CLIENT_IDS": ",".join(client_ids),
-            "CHECK_EVERY": "rate(15 minutes)",
-            "REFRESH_AT_PERCENT": "50",
             "MIN_TOKEN_AGE_SECONDS": "0",
-            "VERIFY_PATH": "auto",
-            "KEEP_REFRESH_TOKEN": "false",
             "AUTH_URL": self.far_mx.url,
             "API_URL": self.far_mx.url,
             "AWS_ENDPOINT_URL": self.far_secrets.url,

@@ -24,10 +24,10 @@ import botocore.endpoint
 
 from tools.local.aws import KEY, REGION
 from tools.local.faults import status
-from tools.local.lambda_runtime import reserved_port
+from tools.local.lambda_runtime import Context, reserved_port
 from tools.local.mx import CHAINS_PATH, MovieXchangeStandIn
 from tools.local.secrets_proxy import AMAZON_JSON, Call, SecretsProxy, Wire, instead, secrets_proxy, untroubled
-from tools.local.stack import UPDATER, WEBSITE
+from tools.local.stack import DEFAULT_VARIABLES, UPDATER, WEBSITE
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -35,28 +35,12 @@ if TYPE_CHECKING:
 NAMES = (WEBSITE, UPDATER)
 CHECK_EVERY = timedelta(minutes=15)
 BEGIN = datetime(2026, 1, 1, 0, 15, tzinfo=UTC)  # a quarter of an hour after the slot of a scheduled retry
-VARIABLES = {
+VARIABLES = DEFAULT_VARIABLES | {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": KEY,
     "AWS_DEFAULT_REGION": REGION,
     "CLIENT_IDS": ",".join(NAMES),
-    "CHECK_EVERY": "rate(15 minutes)",
-    "REFRESH_AT_PERCENT": "50",
-    "MIN_TOKEN_AGE_SECONDS": "900",
-    "VERIFY_PATH": "auto",
-    "KEEP_REFRESH_TOKEN": "false",
-    "KMS_KEY_ARN": "none",
-    "SECRET_TAGS": "none",
-    "MOVIEXCHANGE_PROXY": "none",
 }
-CONTEXT = SimpleNamespace(
-    function_name="mx-token-rotator",
-    function_version="$LATEST",
-    memory_limit_in_mb=1769,
-    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator",
-    aws_request_id="8f5e1a3c",
-    get_remaining_time_in_millis=lambda: 60_000,
-)
 GET_TOKEN, GET_CREDENTIALS = "GetSecretValue of a token", "GetSecretValue of the credentials"
 DESCRIBE, CREATE, CHANGE_KEY = "DescribeSecret of the credentials", "CreateSecret of a token", "UpdateSecret of a token"
 TRY_TO_WRITE, PUBLISH = "PutSecretValue of the value that is there", "PutSecretValue of a new token"
@@ -191,7 +175,7 @@ class Account:
             patch.dict(os.environ, {"ACCOUNT": self.name}),
             redirect_stdout(output),
         ):
-            outcomes = self.module.handler({"Records": [record]}, CONTEXT)["outcomes"]
+            outcomes = self.module.handler({"Records": [record]}, Context())["outcomes"]
         client.close()
         log_ins = self.mx.log_ins() - log_ins
         refused = (self.plan.met - met) * self.plan.trouble.is_refused

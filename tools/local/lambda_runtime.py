@@ -27,6 +27,21 @@ WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL")
 """Starts a command that the kernel kills when the thread that started it ends, for whatever reason (prctl(2))."""
 
 
+class Context:
+    """What Lambda passes to a function about its invocation."""
+
+    function_name = "mx-token-rotator"
+    function_version = "$LATEST"
+    memory_limit_in_mb = 1769
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:mx-token-rotator"
+    aws_request_id = "8f5e1a3c"
+    seconds_left = 60.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time that is left."""
+        return int(self.seconds_left * 1000)
+
+
 @dataclass(frozen=True)
 class LambdaRuntime:
     """One execution environment; it starts cold with the first invocation."""

@@ -27,6 +27,19 @@ UPDATER = "_OfflineUpdater"
 ARCHIVE = PROJECT / "dist" / "function.zip"
 CODE_URI = re.compile(r"(?<=CodeUri: ).*")
 BUCKET = "code-of-the-function"
+DEFAULT_VARIABLES = {
+    "CHECK_EVERY": "rate(15 minutes)",
+    "REFRESH_AT_PERCENT": "50",
+    "MIN_TOKEN_AGE_SECONDS": "900",
+    "VERIFY_PATH": "auto",
+    "KEEP_REFRESH_TOKEN": "false",
+    "KMS_KEY_ARN": "none",
+    "SECRET_TAGS": "none",
+    "AUTH_URL": "none",
+    "API_URL": "none",
+    "MOVIEXCHANGE_PROXY": "none",
+}
+"""What the stack sets for the function with its defaults, besides the account and its client IDs."""
 OFTEN = {"Delay": 0.1, "MaxAttempts": 1200}
 """How a waiter asks MiniStack, which takes tenths of a second."""
 
