@@ -570,14 +570,16 @@ def test_a_token_that_replaced_a_dead_one_is_published_again_if_it_is_refused(ho
     assert (hour_old.rotator.calls.count("PutSecretValue"), hour_old.rotator.published()["verified"]) == (3, False)
 
 
-def test_a_dead_token_that_was_refused_is_replaced_after_the_verdict(hour_old: Deployment) -> None:
-    """Two versions for each report would be more than Secrets Manager keeps."""
-    hour_old.mx.api_fault = status(401)
-    report(hour_old)
-    hour_old.clock.sleep(3600)
-    report(hour_old)
+@pytest.mark.parametrize(("age", "puts"), [(44, 2), (45, 3)])
+def test_a_dead_token_waits_for_the_verdict_on_the_next_one_if_it_was_soon_dead(
+    running: Deployment, age: int, puts: int
+) -> None:
+    """Two versions for each report would be more than Secrets Manager keeps; the first call writes nothing."""
+    running.clock.sleep(age * 60)
+    running.mx.api_fault = status(401)
+    report(running)
 
-    assert hour_old.rotator.calls.count("PutSecretValue") == 2
+    assert running.rotator.calls.count("PutSecretValue") == puts
 
 
 def test_a_report_that_the_api_contradicts_says_so_in_the_secret(hour_old: Deployment) -> None:
@@ -690,7 +692,19 @@ def test_a_token_that_was_refused_is_tried_again_without_a_log_in(
     unverified.mx.api_fault = api
     (outcome,) = unverified.schedule()
 
-    assert ((outcome["outcome"], outcome["reason"]), unverified.rotator.published()["verified"]) == (answer, verified)
+    assert ((outcome["outcome"], outcome["reason"]), outcome["verified"]) == (answer, verified)
+
+
+@pytest.mark.parametrize(("age", "verified"), [(44, False), (45, True)])
+def test_a_later_verdict_is_published_once_a_token_is_three_times_as_old_as_it_must_be_for_a_report(
+    unverified: Deployment, age: int, *, verified: bool
+) -> None:
+    """Until then the outcome alone has it; an API that changes its mind must not use up the versions of a day."""
+    unverified.mx.api_fault = None
+    unverified.clock.sleep((age - 15) * 60)
+    (outcome,) = unverified.schedule()
+
+    assert (outcome["verified"], unverified.rotator.published()["verified"]) == (True, verified)
 
 
 def test_a_token_that_is_still_refused_is_told_with_what_the_api_answered(unverified: Deployment) -> None:

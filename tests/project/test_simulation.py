@@ -111,6 +111,21 @@ def reported_outage(lived: Stack) -> None:
     lived.run(1)
 
 
+def divided_api(lived: Stack) -> None:
+    """Have one of the API's servers refuse every token for a day, and applications report each token every minute."""
+    lived.engine.run(HOUR)
+    lived.faults.begin(f.API_DIVIDED, lived.engine.now, 24 * HOUR)
+
+    def report() -> None:
+        for client in CLIENTS:
+            version = lived.published(client)
+            lived.report(client, version.id if version else "")
+
+    for minute in range(24 * 60):
+        lived.engine.later(minute * MINUTE, report)
+    lived.run(1)
+
+
 def lost_sessions(lived: Stack) -> None:
     """Have movieXchange lose all tokens, and reject the right credentials for half an hour."""
     lived.engine.run(HOUR)
@@ -453,6 +468,11 @@ def test_tokens_of_ten_minutes_ring_the_alarm(kind: str) -> None:
     lived.run(1)
 
     assert lived.invariants.watch.has_rung == {"TokenLifeLow"}
+
+
+def test_an_api_that_changes_its_mind_breaks_nothing() -> None:
+    """Each verdict could be a version of the secret; a day has about 100."""
+    assert caught(divided_api) == []
 
 
 def rows_of_the_docs() -> list[list[str]]:

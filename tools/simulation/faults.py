@@ -18,6 +18,7 @@ MX_MISTAKEN = "movieXchange rejects the right credentials"
 CLIENT_REJECTED = "movieXchange rejects the client IDs"
 API_DOWN = "the API gives no verdict (404, 500, a page, a time-out)"
 API_UNLICENSED = "the API refuses every token (403)"
+API_DIVIDED = "one of the API's two servers refuses every token (401)"
 READS_THROTTLED = "Secrets Manager throttles"
 FAILING = "Secrets Manager fails now and then"
 SLOW = "Secrets Manager is slow"
@@ -26,7 +27,7 @@ TOKENS_DENIED = "tokens cannot be written (AccessDenied)"
 KEY_DENIED = "the tokens' KMS key is denied"
 LABELS_DENIED = "the label cannot be moved (AccessDenied)"
 
-OF_THE_API = (API_DOWN, API_UNLICENSED)
+OF_THE_API = (API_DOWN, API_UNLICENSED, API_DIVIDED)
 """Applications have a working token all the same, as far as the API accepts any."""
 STRETCHES = (
     *(MX_DOWN, MX_FAILING, MX_LIMITING, MX_NONSENSE, MX_SLOW, MX_MISTAKEN, CLIENT_REJECTED, *OF_THE_API),

@@ -222,6 +222,8 @@ class Invocation:
             answer = rng.choice([*NO_VERDICTS, Answer(host="api", trouble="no answer in time")])
         elif form is None and self._is_on(f.API_UNLICENSED):
             answer = Answer(host="api", status=403, body=b"{}")
+        elif form is None and self._is_on(f.API_DIVIDED) and rng.random() < HALF:
+            answer = Answer(host="api", status=401, body=b"{}")
         elif form and self._is_on(f.MX_NONSENSE):
             answer, self.trouble = rng.choice(NONSENSE), "a log-in was answered with nonsense"
         elif form and self._is_on(f.CLIENT_REJECTED):

@@ -370,9 +370,11 @@ class Stack:
 
     def nag(self) -> None:
         """Have an application report whatever is published once a minute for some hours, and what is not at times."""
-        rng, until = self.faults.rng, self.engine.now + self.faults.length() + HOUR
-        if rng.random() < 0.5:  # noqa: PLR2004  one or the other
-            self._begin(f.MX_DOWN)
+        rng = self.faults.rng
+        length = rng.choice([self.faults.length() + HOUR, DAY])
+        until = self.engine.now + length
+        if trouble := rng.choice(["", f.MX_DOWN, f.API_DIVIDED]):
+            self.faults.begin(trouble, self.engine.now, length)
 
         def report() -> None:
             for client in CLIENTS:

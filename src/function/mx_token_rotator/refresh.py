@@ -111,29 +111,30 @@ class Run:
             return outcome(client.name, published, "kept", f"dry run: {reason}")
         if is_due and self.world.seconds_left() < LOG_IN_SECONDS:
             is_due, reason = False, "postponed"
+        # Secrets Manager keeps about 100 versions a day: only a token of this age has one before, or a later, verdict.
+        is_settled = token is not None and self.world.clock() - token.issued_at >= 3 * self.settings.min_token_age
         verdict = None
         if token and (reason == "rejected" or (reason == "fresh" and token.verified is False)):
             verdict, seen = self.moviexchange.verify(token)
             if verdict is False and not is_due:
                 raise errors.TokenRefused(f"{seen}; the token stays published, since no accepted one is there")
             if verdict:  # OCAPI answers 401 also if only the visitor is not signed in
-                self._publish(client, replace(token, verified=True))
+                if is_settled:
+                    self._publish(client, replace(token, verified=True))
                 is_due, reason = False, "still accepted" if is_due else reason
         if is_due:
-            is_bad = False in {verdict, token and token.verified} or not self.lives[client.name]
-            return self._replace(client, reason, None if is_bad else token)
-        return outcome(client.name, self.published[client], "kept", reason)
+            is_dead = verdict is False or not self.lives[client.name]
+            old = None if is_dead or (token and token.verified is False) else token
+            return self._replace(client, reason, old, is_urgent=is_dead and is_settled)
+        return outcome(client.name, self.published[client], "kept", reason) | ({"verified": True} if verdict else {})
 
-    def _replace(self, client: Client, reason: str, old: AccessToken | None) -> Outcome:
+    def _replace(self, client: Client, reason: str, old: AccessToken | None, *, is_urgent: bool) -> Outcome:
         """Get a token, try it, and publish it unless the old one is better, which is None if it is known to be bad."""
-        before = self.published[client]
-        if before.text and not self.grants.stop:
+        if self.published[client].text and not self.grants.stop:
             # A log-in may end the old token: find out first whether another one could be published.
-            self.secrets.confirm_writable(client, before)
+            self.secrets.confirm_writable(client, self.published[client])
         is_due_by_itself = reason not in {"forced", "credentials changed"}
         token, is_renewed = self.grants.obtain(client, may_renew=self.settings.keep_refresh_token and is_due_by_itself)
-        # A dead token is replaced before the verdict on the new one, unless the last verdict was bad: it is a version.
-        is_urgent = before.token is not None and old is None and before.token.verified is not False
         is_news = is_urgent and self._publish(client, token)
         verdict, seen = self.moviexchange.verify(token, is_new=True)
         has_other_source = old is not None and old.credentials_version != token.credentials_version

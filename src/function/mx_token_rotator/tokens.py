@@ -52,8 +52,7 @@ def _trouble(name: str, member: object) -> str:
         return 'is missing; store "client_secret": "" if there is none, as for Vista\'s Digital Platform'
     if not isinstance(member, str) or (not member and name != "client_secret"):
         return "is missing, empty or not a text"
-    edges = {member[:1], member[-1:]} - {"", " "}
-    if any(edge.isspace() or not edge.isprintable() for edge in edges):
+    if not (member[:1] + member[-1:]).isprintable():  # of all white space, Python calls the space alone printable
         return "begins or ends with a line break, a tab or an invisible character"
     if any("\ud800" <= each <= "\udfff" for each in member):
         return "has half of a character, which cannot be sent"
