@@ -192,7 +192,7 @@ def test_the_slot_of_rejected_credentials_whose_tokens_still_work_is_one_log_in(
 
 
 @pytest.mark.parametrize("api", ["refuses", "is down"])
-def test_a_day_without_the_token_service_is_150_requests_an_hour_at_most(three: Deployment, api: str) -> None:
+def test_a_day_without_the_token_service_is_120_requests_an_hour_at_most(three: Deployment, api: str) -> None:
     """Each of three client IDs is reported every minute.
 
     The queue lets a report of each through every five minutes: a GET, and a log-in that is tried twice. In addition, a

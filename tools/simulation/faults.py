@@ -27,10 +27,10 @@ TOKENS_DENIED = "tokens cannot be written (AccessDenied)"
 KEY_DENIED = "the tokens' KMS key is denied"
 LABELS_DENIED = "the label cannot be moved (AccessDenied)"
 
-OF_THE_API = (API_DOWN, API_UNLICENSED, API_DIVIDED)
+OF_THE_API = (API_DOWN, API_UNLICENSED)
 """Applications have a working token all the same, as far as the API accepts any."""
 STRETCHES = (
-    *(MX_DOWN, MX_FAILING, MX_LIMITING, MX_NONSENSE, MX_SLOW, MX_MISTAKEN, CLIENT_REJECTED, *OF_THE_API),
+    *(MX_DOWN, MX_FAILING, MX_LIMITING, MX_NONSENSE, MX_SLOW, MX_MISTAKEN, CLIENT_REJECTED, *OF_THE_API, API_DIVIDED),
     *(READS_THROTTLED, FAILING, SLOW, CREDENTIALS_DENIED, TOKENS_DENIED, KEY_DENIED, LABELS_DENIED),
 )
 """What begins by itself and lasts for minutes or hours."""

@@ -163,7 +163,7 @@ def jwt_expiry(token: str, now: datetime) -> datetime | None:
     """Return the plausible `exp` of a token that is a JWT (RFC 7519, section 4.1.4); no signature is checked."""
     try:
         _, payload, _ = token.split(".")
-        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp", 0)
+        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp")
     except ValueError:
         return None
     earliest, latest = now.timestamp() + 60, now.timestamp() + LONGEST_LIFETIME
@@ -173,7 +173,7 @@ def jwt_expiry(token: str, now: datetime) -> datetime | None:
 
 def _seconds(expires_in: Any) -> int:  # noqa: ANN401
     """Return whole seconds from a number, or from a text that is one; 0 if it is neither."""
-    text = "" if isinstance(expires_in, bool) else str(expires_in).strip()
+    text = str(expires_in).strip()
     return int(min(float(text), LONGEST_LIFETIME + 1)) if re.fullmatch(r"[0-9]+(\.[0-9]*)?(e\+[0-9]+)?", text) else 0
 
 
