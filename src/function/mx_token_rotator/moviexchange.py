@@ -163,7 +163,7 @@ def jwt_expiry(token: str, now: datetime) -> datetime | None:
     """Return the plausible `exp` of a token that is a JWT (RFC 7519, section 4.1.4); no signature is checked."""
     try:
         _, payload, _ = token.split(".")
-        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp")
+        exp = (json_object(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))) or {}).get("exp", 0)
     except ValueError:
         return None
     earliest, latest = now.timestamp() + 60, now.timestamp() + LONGEST_LIFETIME
