@@ -17,6 +17,7 @@ from tests.function.fakes import CREDENTIALS as FILLED
 from tests.function.function import Deployment, deploy
 from tools.diagrams.__main__ import DIAGRAMS, draw
 from tools.diagrams.colors import FAINT, FILLS, INK, LINES, PAPER, Color, both_modes
+from tools.diagrams.dashboard import history, result, series, widgets
 from tools.diagrams.flow import CREDENTIALS, RESOURCES, TOKEN, does, starts
 from tools.diagrams.sequence import READ, REPLACE, Step
 from tools.local.aws import PROJECT
@@ -194,3 +195,38 @@ def test_with_new_credentials_it_makes_all_of_them(deployment: Deployment, monke
     deployment.rotator.fill(FILLED)
 
     assert calls(deployment, monkeypatch) == shown((*READ, *REPLACE))
+
+
+# The dashboard
+
+
+def test_the_dashboard_has_every_widget_of_the_template_in_its_place() -> None:
+    """Under its title, within the place that the template gives it, which begins at the upper left."""
+    places, page = texts("dashboard.svg")
+    unit = page.width / 24, page.height / max(each["y"] + each["height"] for each in widgets())
+    shown = {text.split(": ", 1)[1]: (at.x0 // unit[0], (page.y1 - at.y1) // unit[1]) for text, at in places.items()}
+    titles = {each["properties"]["title"]: (each["x"], each["y"]) for each in widgets()}
+
+    assert {title: shown.get(title) for title in titles} == titles
+
+
+def test_the_dashboard_is_of_an_outage_and_a_mistyped_password_that_cost_no_token() -> None:
+    """The page says so. The lowest lifetime fell below the line of the alarm, which rang."""
+    lived, drawn = history(), {each["properties"]["title"]: each["properties"] for each in widgets()}
+    (lowest,) = series(drawn["Lowest lifetime left"]).values()
+    (line,) = drawn["Lowest lifetime left"]["annotations"]["horizontal"]
+
+    assert (0 < min(lowest.values()) < line["value"], lived.failed_calls.total()) == (True, 0)
+    assert lived.invariants.watch.has_rung == {"TokenLifeLow", "RefreshFailing", "ActionRequired"}
+    assert list(series(drawn["Failures by error"])) == ["MovieXchangeUnavailable", "CredentialsRejected"]
+
+
+def test_the_dashboards_queries_find_what_happened() -> None:
+    """They are evaluated on the lines that the handler logs."""
+    queries = {each["properties"]["title"]: each["properties"].get("query", "") for each in widgets()}
+    refreshed = {f"refreshed: {row['reason']}": row["refreshes"] for row in result(queries["Refreshes by reason"])}
+    errors = [(row["failure"], bool(row["remedy"])) for row in result(queries["Last errors"])]
+
+    assert refreshed == {name: count for name, count in history().reasons.items() if name.startswith("refreshed")}
+    assert errors == [("CredentialsRejected", True)] * 20
+    assert len(result(queries["Lifetime left of each client ID's token"])) == 3

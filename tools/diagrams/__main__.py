@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-from tools.diagrams import flow, life, sequence
+from tools.diagrams import dashboard, flow, life, sequence
 from tools.diagrams.colors import save
 from tools.simulation.figures import DOCS
 
-DIAGRAMS = {"flow.svg": flow.diagram, "life.svg": life.diagram, "run.svg": sequence.diagram}
+DIAGRAMS = {
+    "dashboard.svg": dashboard.diagram,
+    "flow.svg": flow.diagram,
+    "life.svg": life.diagram,
+    "run.svg": sequence.diagram,
+}
 
 
 def draw(folder: Path = DOCS) -> None:

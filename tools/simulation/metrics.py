@@ -1,4 +1,4 @@
-"""The metrics of an invocation: those of the handler's own `report`, and Lambda's `Errors`."""
+"""The metrics of an invocation: those of the handler's own `report`, and Lambda's `Errors` and `Duration`."""
 
 import importlib.util
 import os
@@ -11,8 +11,9 @@ from tools.local.aws import REGION
 if TYPE_CHECKING:
     from tools.simulation.invocation import Invocation
 
-Metric = tuple[str, frozenset[str], float]
-"""Its namespace and name, the names of its dimensions, and a value."""
+Metric = tuple[str, dict[str, str], float]
+"""Its namespace and name, its dimensions, and a value."""
+OF_FUNCTION = {"FunctionName": "mx-token-rotator"}
 
 
 def _handler() -> Any:  # noqa: ANN401  a module of our own, so that nobody else's is changed
@@ -34,10 +35,11 @@ def emitted(invocation: "Invocation") -> Iterator[Metric]:
     found = list[Metric]()
 
     def count(name: str, value: float, _: object = None, **dimensions: str) -> None:
-        found.append((f"MovieXchange/{name}", frozenset(dimensions), value))
+        found.append((f"MovieXchange/{name}", dimensions, value))
 
     if not invocation.was_killed:
         HANDLER.count = count
         HANDLER.report(invocation.outcomes, invocation.failures, invocation.refresh, is_by_hand=invocation.is_by_hand)
     yield from found
-    yield "AWS/Lambda/Errors", frozenset({"FunctionName"}), float(invocation.was_killed)
+    yield "AWS/Lambda/Errors", OF_FUNCTION, float(invocation.was_killed)
+    yield "AWS/Lambda/Duration", OF_FUNCTION, 1000 * (invocation.now - invocation.started)

@@ -46,7 +46,7 @@ class Watch:
         """Give the alarms their data, and yield which of them should ring and does not."""
         for metric, dimensions, value in emitted(invocation):
             for alarm in self.alarms.values():
-                if (alarm.metric, alarm.dimensions) == (metric, dimensions):
+                if (alarm.metric, alarm.dimensions) == (metric, frozenset(dimensions)):
                     alarm.add(self._now, value)
         self._observe()
         if any(version and self._is_dead(version) for _, version in self._published()):
