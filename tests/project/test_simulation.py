@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from io import StringIO
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -111,21 +112,6 @@ def reported_outage(lived: Stack) -> None:
     lived.run(1)
 
 
-def divided_api(lived: Stack) -> None:
-    """Have one of the API's servers refuse every token for a day, and applications report each token every minute."""
-    lived.engine.run(HOUR)
-    lived.faults.begin(f.API_DIVIDED, lived.engine.now, 24 * HOUR)
-
-    def report() -> None:
-        for client in CLIENTS:
-            version = lived.published(client)
-            lived.report(client, version.id if version else "")
-
-    for minute in range(24 * 60):
-        lived.engine.later(minute * MINUTE, report)
-    lived.run(1)
-
-
 def lost_sessions(lived: Stack) -> None:
     """Have movieXchange lose all tokens, and reject the right credentials for half an hour."""
     lived.engine.run(HOUR)
@@ -161,6 +147,30 @@ def the_same_token_again(lived: Stack) -> None:
     """Have movieXchange issue a token again until it ends."""
     lived.account.kind = "same"
     lived.run(1)
+
+
+def the_same_token_without_a_verdict(lived: Stack) -> None:
+    """Have it do so, and the API say nothing of it."""
+    lived.faults.begin(f.API_DOWN, 0.0, 48 * HOUR)
+    the_same_token_again(lived)
+
+
+def reported(scene: Callable[[Stack], None], *, hours: int = 2, are_dead: bool = True) -> Callable[[Stack], None]:
+    """Return a scene before which tokens end, and in which applications report what is published every two minutes."""
+
+    def play(lived: Stack) -> None:
+        def report() -> None:
+            for client in CLIENTS:
+                version = lived.published(client)
+                lived.report(client, version.id if version else "")
+
+        if are_dead:
+            lived.engine.later(HOUR - MINUTE, lived.account.revoke)
+        for minute in range(60, 60 + hours * 60, 2):
+            lived.engine.later(minute * MINUTE, report)
+        scene(lived)
+
+    return play
 
 
 def wrong_client_secret(lived: Stack) -> None:
@@ -304,6 +314,13 @@ def spends_tokens(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SecretsManager, "confirm_writable", lambda *_: None)
 
 
+def gives_verdicts_in_turn(patch: pytest.MonkeyPatch) -> None:
+    """Have none on the published token, refuse the new one, and accept the published one; log in twice."""
+    asks_twice(patch)
+    verdicts = cycle([None, False, True])
+    patch.setattr(MovieXchange, "verify", lambda *_, **__: (next(verdicts), "what was seen"))
+
+
 def is_deaf(name: str) -> Callable[[pytest.MonkeyPatch], None]:
     """Return a breakage in which an alarm hears nothing."""
 
@@ -357,6 +374,17 @@ IN_STATES: list[tuple[State, Callable[[pytest.MonkeyPatch], None], Callable[[Sta
     (State.UNLICENSED, ALWAYS, for_a_day(f.API_UNLICENSED)),
     (State.REFUSED, ALWAYS, refused_new_tokens),
     (State.SAME, ALWAYS, the_same_token_again),
+    (State.CLIENT_REFUSED, asks_twice, for_a_day(f.CLIENT_REJECTED)),
+    (State.REJECTED, ignores_the_label, mistyped_password),
+    (State.UNAVAILABLE, tries_on_and_on, for_a_day(f.MX_LIMITING)),
+    (State.MISBEHAVED, asks_twice, for_a_day(f.MX_NONSENSE)),
+    (State.UNWRITTEN, spends_tokens, for_a_day(f.TOKENS_DENIED)),
+]
+BY_REPORTS: list[tuple[State, Callable[[pytest.MonkeyPatch], None], Callable[[Stack], None]]] = [
+    (State.ISSUED, decide_otherwise("too young", (True, "rejected")), for_a_day(f.API_DOWN)),
+    (State.UNLICENSED, decide_otherwise("too young", (True, "rejected")), for_a_day(f.API_UNLICENSED)),
+    (State.REFUSED, gives_verdicts_in_turn, quiet),
+    (State.SAME, asks_twice, the_same_token_without_a_verdict),
     (State.CLIENT_REFUSED, asks_twice, for_a_day(f.CLIENT_REJECTED)),
     (State.REJECTED, ignores_the_label, mistyped_password),
     (State.UNAVAILABLE, tries_on_and_on, for_a_day(f.MX_LIMITING)),
@@ -418,9 +446,24 @@ def test_too_many_log_ins_are_caught_in_each_state(
     assert any(each.invariant is Invariant.LOG_INS and f"where {state} " in str(each) for each in caught(scene))
 
 
-def test_each_state_has_a_logic_that_exceeds_its_limit() -> None:
+@pytest.mark.parametrize(("state", "breakage", "scene"), BY_REPORTS, ids=[each[0].name for each in BY_REPORTS])
+def test_too_many_log_ins_by_reports_are_caught_in_each_state(
+    monkeypatch: pytest.MonkeyPatch,
+    state: State,
+    breakage: Callable[[pytest.MonkeyPatch], None],
+    scene: Callable[[Stack], None],
+) -> None:
+    """They have limits of their own."""
+    breakage(monkeypatch)
+    found = [str(each) for each in caught(reported(scene)) if each.invariant is Invariant.LOG_INS]
+
+    assert any(f"by reports, where {state} " in each for each in found)
+
+
+@pytest.mark.parametrize("table", [IN_STATES, BY_REPORTS])
+def test_each_state_has_a_logic_that_exceeds_its_limit(table: list[tuple[State, object, object]]) -> None:
     """None is there that cannot be exceeded."""
-    assert [state for state, *_ in IN_STATES] == list(State)
+    assert [state for state, *_ in table] == list(State)
 
 
 @pytest.mark.parametrize(("name", "scene"), TROUBLES, ids=[f"{name}-{scene.__name__}" for name, scene in TROUBLES])
@@ -471,8 +514,8 @@ def test_tokens_of_ten_minutes_ring_the_alarm(kind: str) -> None:
 
 
 def test_an_api_that_changes_its_mind_breaks_nothing() -> None:
-    """Each verdict could be a version of the secret; a day has about 100."""
-    assert caught(divided_api) == []
+    """Applications report each token. Each verdict could be a version of its secret, and a day has about 100."""
+    assert caught(reported(for_a_day(f.API_DIVIDED), hours=24, are_dead=False)) == []
 
 
 def rows_of_the_docs() -> list[list[str]]:
