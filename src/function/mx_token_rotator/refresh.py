@@ -111,7 +111,7 @@ class Run:
             return outcome(client.name, published, "kept", f"dry run: {reason}")
         if is_due and self.world.seconds_left() < LOG_IN_SECONDS:
             is_due, reason = False, "postponed"
-        # Secrets Manager keeps about 100 versions a day: only a token of this age has one before, or a later, verdict.
+        # Secrets Manager keeps about 100 versions a day, so a token that lasts a shorter time must do with one.
         is_settled = token is not None and self.world.clock() - token.issued_at >= 3 * self.settings.min_token_age
         verdict = None
         if token and (reason == "rejected" or (reason == "fresh" and token.verified is False)):
