@@ -61,3 +61,11 @@ def test_slow_reads_leave_the_other_client_ids_to_the_next_run(slow: Deployment)
         slow.clock.sleep(60)
 
     assert {each.form["client_id"] for each in slow.mx.log_ins()} == set(SIXTY)
+
+
+def test_reads_take_half_of_the_time_at_most(slow: Deployment) -> None:
+    """The other half is for log-ins; the last read begins when half of the 55 seconds is gone."""
+    events = slow.rotator.module.secrets_manager.meta.events
+    events.register("before-call.secretsmanager.GetSecretValue", lambda **_: slow.clock.sleep(0.5))
+
+    assert len(slow.schedule()) == 56
