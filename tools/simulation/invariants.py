@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SETTLED = 10.0
 """Seconds after which a fault that ended is not noticed any more."""
 RETRY_EVERY = 3 * HOUR
-MOST_REJECTIONS, MOST_REQUESTS, MOST_VERSIONS = 10, 132, 96
+MOST_REJECTIONS, MOST_REQUESTS, MOST_VERSIONS = 10, 150, 96
 """In a day, in an hour and in a day, with the default settings."""
 MOST_GETS = 7
 """In a run, for a client ID that it logs in for, besides the one for each client ID."""
@@ -49,7 +49,7 @@ class Invariant(StrEnum):
     LOG_INS = "log-ins for a client ID stay within what its state allows, in an hour and in a day"
     RINGS = "each trouble rings the alarm that the docs name, within the time that they name"
     SILENT = "no alarm rings in a healthy stack"
-    REQUESTS = "movieXchange gets at most 132 requests an hour while it is unavailable"
+    REQUESTS = "movieXchange gets at most 150 requests an hour while it is unavailable"
     GETS = "a run sends the API one request for each client ID, and at most seven more for each that it logs in for"
     VERSIONS = "a token secret gets at most 96 versions a day"
     SECRECY = "outcomes and log lines contain no secret"

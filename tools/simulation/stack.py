@@ -160,8 +160,9 @@ class Stack:
             delay += late
         self.engine.later(delay, partial(self.queue.send, body))
         if faults.happens():
-            faults.counts[f.TWICE] += 1
-            self.engine.later(delay + rng.uniform(0, 10 * MINUTE), partial(self.queue.send, body))
+            delay += rng.uniform(0, 10 * MINUTE)
+            faults.begin(f.TWICE, self.engine.now + delay)
+            self.engine.later(delay, partial(self.queue.send, body))
 
     def report(self, client: Client, version_id: str) -> None:
         """Send an application's report of a refused version."""
