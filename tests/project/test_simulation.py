@@ -37,7 +37,7 @@ from tools.simulation.stack import CLIENTS, Stack
 from tools.simulation.trace import PAGE
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(16))
 def test_every_invariant_holds_throughout_a_history(seed: int) -> None:
     """Each seed draws the settings, the kind of movieXchange, and what goes wrong."""
     history = live(seed, days=6)
