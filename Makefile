@@ -21,7 +21,7 @@ To change it
   make simulate         tries the refresh logic in years of virtual time, and draws an outage for the docs; SEED=7 replays one history
   make mutants          changes the function in one place at a time, to see whether a test fails (25 min; MODULES=events for one)
   make diagrams         draws the other diagrams of the docs
-  make bench            measures it beside what people would write instead, for the docs (10 min)
+  make bench            measures it beside what people would write instead, for the docs (12 min)
   make lock             pins newer versions of what is installed
   make audit            asks whether a version has a known vulnerability
 To try it on an AWS account
